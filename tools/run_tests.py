@@ -25,12 +25,12 @@ import sys
 import tempfile
 import threading
 import time
-import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from xml.etree import ElementTree
 
 import setup_env
 from setup_env import ROOT
@@ -38,7 +38,6 @@ from setup_env import ROOT
 OUTPUT = ROOT / "tests" / "output"
 VENV = ROOT / ".venv"
 OTHER_VENV = ROOT / ".venv-other"
-PLUGIN_FOLDERS = ("plugins/plugin_utils", "plugins/module_utils")
 STEP_TIMEOUT = 1500
 """Seconds after which a step is taken for hung; none needs a fifth of it."""
 
@@ -58,7 +57,6 @@ class Outcome:
     passed: int = 0
     failed: int = 0
     skips: list[tuple[str, str]] = field(default_factory=list)
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,11 +82,11 @@ class Log:
         self.handle.write(text + "\n")
         self.handle.flush()
 
-    def run(self, *command: str | Path, cwd: Path = ROOT, **variables: str) -> int:
-        """Run a command, its output in the log. Variables are added to the environment."""
+    def run(self, *command: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> int:
+        """Run a command, its output in the log, with these variables added to the environment."""
         words = [str(word) for word in command]
         self.say("$ " + " ".join(words))
-        environment = {**base_environment(), **variables}
+        environment = {**base_environment(), **(env or {})}
         process = subprocess.Popen(
             words,
             cwd=cwd,
@@ -179,11 +177,10 @@ def ruff_format(log: Log) -> int:
 
 
 def mypy(log: Log) -> int:
-    folders = [folder for folder in PLUGIN_FOLDERS if any((ROOT / folder).glob("*.py"))]
-    if not folders:
-        raise Skip("no file to type-check yet")
-    packages = [f"ansible_collections.biomed.cert_hygiene.{folder.replace('/', '.')}" for folder in folders]
-    return log.run(tool("mypy"), *(word for package in packages for word in ("-p", package)), MYPYPATH="collections")
+    prefix = "ansible_collections.biomed.cert_hygiene.plugins"
+    packages = ("-p", f"{prefix}.plugin_utils", "-p", f"{prefix}.module_utils")
+    status = log.run(tool("mypy"), *packages, env={"MYPYPATH": "collections"})
+    return log.run(tool("mypy"), *sorted((ROOT / "tools").glob("*.py")), env={"MYPYPATH": "tools"}) or status
 
 
 def yamllint(log: Log) -> int:
@@ -193,7 +190,7 @@ def yamllint(log: Log) -> int:
 def ansible_lint(log: Log) -> int:
     collections = ROOT / "collections"
     command = (tool("ansible-lint"), "--offline", "--profile", "production", "--nocolor")
-    return log.run(*command, ANSIBLE_COLLECTIONS_PATH=str(collections))
+    return log.run(*command, env={"ANSIBLE_COLLECTIONS_PATH": str(collections)})
 
 
 def changelog(log: Log) -> int:
@@ -208,7 +205,7 @@ def plugin_docs(log: Log) -> int:
     if not any((ROOT / "plugins" / "modules").glob("*.py")):
         raise Skip("no plugin to document yet")
     command = (tool("antsibull-docs"), "lint-collection-docs", "--plugin-docs", "--skip-rstcheck", ".")
-    return log.run(*command, ANSIBLE_COLLECTIONS_PATH=str(ROOT / "collections"))
+    return log.run(*command, env={"ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections")})
 
 
 # --- tests --------------------------------------------------------------------------------------------------------
@@ -225,7 +222,7 @@ def pytest_step(venv: Path, folder: str) -> Callable[[Log], int]:
         others = str(OTHER_VENV) if (OTHER_VENV / "bin" / "python").exists() else ""
         report = f"--junitxml={OUTPUT / log.name}.xml"
         variables = {"PATH": path, "CERT_HYGIENE_OTHER_VENVS": others}
-        status = log.run(python, "-m", "pytest", "-p", "no:cacheprovider", report, folder, **variables)
+        status = log.run(python, "-m", "pytest", "-p", "no:cacheprovider", report, folder, env=variables)
         if status == 5:
             raise Skip(f"no test in {folder} yet")
         return status
@@ -250,14 +247,13 @@ def sanity_step(venv: Path) -> Callable[[Log], int]:
             raise Skip("no second interpreter can carry the other ansible-core on this machine")
         if not any((ROOT / "plugins").rglob("*.py")):
             raise Skip("no plugin yet")
-        home = OUTPUT / f"{log.name}-home"
+        home = venv / "ansible-test-home"
         seed_pip(log, venv, home)
         with tempfile.TemporaryDirectory(prefix="cert_hygiene-sanity-") as folder:
             copy = Path(folder) / "ansible_collections" / "biomed" / "cert_hygiene"
             copy_tree(copy)
-            return log.run(
-                ansible_test, "sanity", "--local", "--color", "no", cwd=copy, HOME=str(home), PATH=real_path(venv)
-            )
+            variables = {"HOME": str(home), "PATH": real_path(venv)}
+            return log.run(ansible_test, "sanity", "--local", "--color", "no", cwd=copy, env=variables)
 
     return action
 
@@ -265,7 +261,7 @@ def sanity_step(venv: Path) -> Callable[[Log], int]:
 def copy_tree(copy: Path) -> None:
     """The files that git tracks or would, as a repository of its own: ansible-test refuses links and asks git."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    answer = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True)
+    answer = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=False)
     if answer.returncode:
         raise Skip("this is no git checkout")
     for name in filter(None, answer.stdout.split("\0")):
@@ -312,16 +308,16 @@ sys.exit(main(["install", "--no-index", "--find-links", here] + wanted))
 
 def pip_settings(venv: Path) -> str:
     """pip's settings from its files and from the environment, as one file."""
-    answer = subprocess.run(
-        [str(venv / "bin" / "python"), "-m", "pip", "config", "list"], capture_output=True, text=True
-    )
-    sections: dict[str, dict[str, str]] = {}
+    command = [str(venv / "bin" / "python"), "-m", "pip", "config", "list"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    sections: dict[str, dict[str, str]] = {"global": {}}
     for line in answer.stdout.splitlines():
         name, equals, value = line.partition("=")
         section, _dot, option = name.rpartition(".")
         if equals and section:
             section = "global" if section == ":env:" else section
             sections.setdefault(section, {})[option] = str(ast.literal_eval(value))
+    sections["global"] |= {"quiet": "2", "progress-bar": "off"}
     lines = []
     for section, options in sections.items():
         lines.append(f"[{section}]")
@@ -379,7 +375,7 @@ def debian_packages(log: Log) -> int:
 STEPS = (
     Step("packages", "setup", debian_packages),
     Step("other-venv", "setup", other_environment),
-    Step("sanity", "sanity", sanity_step(VENV)),
+    Step("sanity", "sanity", sanity_step(VENV), after=("packages",)),
     Step("ruff", "lint", ruff),
     Step("ruff-format", "lint", ruff_format),
     Step("yamllint", "lint", yamllint),
@@ -393,13 +389,16 @@ STEPS = (
         after=("packages", "other-venv"),
         junit=True,
     ),
-    Step("sanity-other", "sanity", sanity_step(OTHER_VENV), after=("other-venv",)),
+    Step("sanity-other", "sanity", sanity_step(OTHER_VENV), after=("packages", "other-venv")),
     Step("mypy", "lint", mypy),
     Step("ansible-lint", "lint", ansible_lint),
     Step("plugin-docs", "lint", plugin_docs),
     Step("bench", "bench", bench, after=("packages",)),
 )
 GROUPS = ("lint", "unit", "integration", "sanity", "bench")
+
+
+SANITY_SKIPS = re.compile(r"^WARNING: (Skipping .*|Required program .* not found\.)$", re.M)
 
 
 def read_junit(path: Path, outcome: Outcome) -> None:
@@ -438,8 +437,9 @@ def run_step(step: Step) -> Outcome:
         outcome.passed = int(outcome.status == "passed")
     if outcome.status == "failed" and not outcome.failed:
         outcome.failed = 1
-    for line in sorted(set(re.findall(r"^WARNING: (Skipping .*)$", log.text(), re.M))):
-        outcome.note = "; ".join(filter(None, (outcome.note, line)))
+    if step.group == "sanity":
+        for line in dict.fromkeys(SANITY_SKIPS.findall(log.text())):
+            outcome.skips.append((step.name, line))
     return outcome
 
 
@@ -469,7 +469,7 @@ def run_all(steps: Sequence[Step]) -> dict[str, Outcome]:
             say(step, outcome)
 
     with ThreadPoolExecutor(WORKERS) as pool:
-        futures = [pool.submit(work) for _ in range(WORKERS)]
+        futures = [pool.submit(work) for worker in range(WORKERS)]
         try:
             for future in futures:
                 future.result()
@@ -504,9 +504,6 @@ def summarize(steps: Sequence[Step], outcomes: dict[str, Outcome], seconds: floa
         print(f"\nSkipped ({len(skips)}):")
         for step, what, why in skips:
             print(f"  {what} [{step.name}]: {why}" if what != step.name else f"  {what}: {why}")
-    for step in steps:
-        if outcomes[step.name].note:
-            print(f"  {step.name} says: {outcomes[step.name].note}")
     passed = sum(outcome.passed for outcome in outcomes.values())
     failed = sum(outcome.failed for outcome in outcomes.values())
     print(f"\nEach pytest test counts as itself, any other step as one. {seconds:.0f} s in all.")

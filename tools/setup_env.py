@@ -125,6 +125,7 @@ def quietly(command: Sequence[str], **variables: str) -> subprocess.CompletedPro
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        check=False,
     )
 
 
@@ -136,14 +137,14 @@ def run(command: Sequence[str], what: str) -> None:
 
 
 def can_make_environments(python: str) -> bool:
-    probe = subprocess.run([python, "-I", "-c", "import ensurepip, venv"], capture_output=True)
+    probe = subprocess.run([python, "-I", "-c", "import ensurepip, venv"], capture_output=True, check=False)
     return probe.returncode == 0
 
 
 def python_facts(python: str) -> tuple[tuple[int, int], str]:
     """Major and minor version, and the full version as text."""
     code = "import sys; print(*sys.version_info[:3])"
-    answer = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True)
+    answer = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=False)
     if answer.returncode:
         raise SetupError(f"{python} does not start:\n{answer.stderr.strip()}")
     major, minor, micro = answer.stdout.split()
@@ -205,7 +206,9 @@ def install(kind: Kind, python: str) -> None:
 def works(venv: Path) -> bool:
     """An environment whose interpreter has gone, or that an interrupted run left half made, does not."""
     try:
-        probe = subprocess.run([str(venv / "bin" / "python"), "-m", "pip", "--version"], capture_output=True)
+        probe = subprocess.run(
+            [str(venv / "bin" / "python"), "-m", "pip", "--version"], capture_output=True, check=False
+        )
     except OSError:
         return False
     return probe.returncode == 0
@@ -214,7 +217,9 @@ def works(venv: Path) -> bool:
 def find_python(versions: Sequence[str]) -> str | None:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHON"}
     command = ["sh", str(ROOT / "tools" / "find-python.sh"), *versions]
-    answer = subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    answer = subprocess.run(
+        command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
     return answer.stdout.strip() or None
 
 
