@@ -1,0 +1,65 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One visit at a time per address, also when two runs share a vantage.
+
+On Linux the claim is an abstract Unix socket: it belongs to the network namespace that reaches the device, whoever
+the user is, and the kernel lets it go when the process ends, however it ends. Elsewhere it is a locked file.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sys
+import tempfile
+from typing import IO
+
+_ABSTRACT_SOCKETS = sys.platform.startswith("linux")
+
+
+class AddressClaim:
+    """The right to visit one address. `take` says whether it was had; `release` gives it back."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._socket: socket.socket | None = None
+        self._file: IO[str] | None = None
+
+    def take(self) -> bool:
+        """Claim the address; False while another run holds it."""
+        return self._take_socket() if _ABSTRACT_SOCKETS else self._take_file()
+
+    def _take_socket(self) -> bool:
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            claim.bind(f"\0biomed.cert_hygiene/{self._address}")
+        except OSError as error:
+            claim.close()
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise
+        self._socket = claim
+        return True
+
+    def _take_file(self) -> bool:
+        import fcntl
+
+        folder = os.path.join(tempfile.gettempdir(), f"biomed-cert-hygiene-{os.getuid()}")
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        name = "".join(character if character.isalnum() else "_" for character in self._address)
+        self._file = open(os.path.join(folder, name), "w", encoding="ascii")  # noqa: SIM115 - held until release
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self.release()
+            return False
+        return True
+
+    def release(self) -> None:
+        """Give the address back."""
+        for held in (self._socket, self._file):
+            if held is not None:
+                held.close()
+        self._socket = self._file = None

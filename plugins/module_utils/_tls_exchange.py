@@ -1,0 +1,101 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One hello on one connection, and what came back. Nothing is completed, nothing is encrypted."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._connection import PeerReset
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._event_loop import DeadlineExpired
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._starttls import Stream
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire import (
+    ServerFlight,
+    ServerHello,
+    sslv2_server_hello,
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one hello brought.
+
+    `kind`: server_hello | alert | reset | eof | silence | not_tls | starttls_refused | sslv2.
+    `stalled`: the peer began and then went silent. `at`: vantage clock (epoch seconds) when the answer began.
+    """
+
+    kind: str
+    hello: ServerHello | None = None
+    chain: tuple[bytes, ...] | None = None
+    certificate_requested: bool | None = None
+    alert: int | None = None
+    first_bytes: bytes = b""
+    problem: str | None = None
+    stalled: bool = False
+    at: float = 0.0
+
+    @property
+    def evidence(self) -> str:
+        """The word of the observation: server_hello | alert:<n> | reset | eof | silence."""
+        if self.kind == "alert":
+            return f"alert:{self.alert}"
+        return {"sslv2": "server_hello", "not_tls": "eof", "starttls_refused": "eof"}.get(self.kind, self.kind)
+
+
+async def exchange_hello(connection: Stream, hello: bytes, max_bytes: int, whole: bool) -> Answer:
+    """Send a hello and read the server's flight, to its end (`whole`) or to the ServerHello."""
+    flight = ServerFlight(max_bytes, whole)
+    ending = "eof"
+    at = 0.0
+    try:
+        await connection.send(hello)
+        while not flight.finished:
+            data = await connection.receive()
+            at = at or time.time()
+            if not data:
+                break
+            flight.feed(data)
+    except DeadlineExpired:
+        ending = "silence"
+    except PeerReset:
+        ending = "reset"
+    if flight.server_hello is not None:
+        return Answer(
+            kind="server_hello",
+            hello=flight.server_hello,
+            chain=flight.chain,
+            certificate_requested=flight.certificate_requested if flight.done and whole else None,
+            alert=flight.fatal_alert,
+            problem=flight.problem,
+            stalled=ending == "silence" and not flight.done,
+            at=at,
+        )
+    if flight.fatal_alert is not None:
+        return Answer(kind="alert", alert=flight.fatal_alert, at=at)
+    if flight.first_bytes and (flight.not_tls or ending != "silence"):
+        return Answer(kind="not_tls", first_bytes=flight.first_bytes, problem=flight.problem, at=at)
+    return Answer(kind=ending, first_bytes=flight.first_bytes, problem=flight.problem, at=at)
+
+
+async def exchange_sslv2(connection: Stream, hello: bytes) -> Answer:
+    """Send an SSLv2 hello; kind `sslv2` where the peer answers in SSLv2."""
+    data = b""
+    try:
+        await connection.send(hello)
+        while True:
+            piece = await connection.receive()
+            data += piece
+            accepted = sslv2_server_hello(data)
+            if accepted:
+                return Answer(kind="sslv2", at=time.time())
+            if accepted is False or not piece:
+                break
+    except DeadlineExpired:
+        return Answer(kind="silence", first_bytes=data[:256])
+    except PeerReset:
+        return Answer(kind="reset")
+    if len(data) >= 7 and data[0] == 0x15:
+        return Answer(kind="alert", alert=data[6])
+    return Answer(kind="eof", first_bytes=data[:256])

@@ -1,0 +1,204 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One completed TLS handshake with Python's ssl, where a raw hello is not enough.
+
+Needed for the chain of a device that speaks TLS 1.3 only, for an HTTP Date, for the proof that the device holds its
+private key, and for a client certificate that is refused only after Finished. Nothing is verified here: trust is
+judged on the control node, and a device with a bad certificate must still be seen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import ssl
+import warnings
+import weakref
+from dataclasses import dataclass
+
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._connection import PeerReset
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._event_loop import DeadlineExpired
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._starttls import Stream
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire import (
+    CERTIFICATE,
+    CERTIFICATE_REQUEST,
+    TLS13,
+    WireError,
+    parse_certificate_message,
+)
+
+#: SSL_OP_TLSEXT_PADDING: pads the hello to 512 bytes, which old devices choke on.
+_PADDING = 0x10
+#: Old devices offer old suites and small keys: the hello must reach them all, and nothing secret travels.
+_CIPHERS = (
+    "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384:"
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-CHACHA20-POLY1305:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES128-SHA:"
+    "AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA256:AES128-SHA:AES256-SHA:DHE-RSA-AES128-GCM-SHA256:"
+    "DHE-RSA-AES128-SHA:DES-CBC3-SHA:@SECLEVEL=0"
+)
+
+
+class HandshakeFailed(Exception):
+    """The handshake did not end well; `reason` is OpenSSL's word or ours, `alert` says that the device refused."""
+
+    def __init__(self, reason: str, alert: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.alert = alert
+
+
+@dataclass
+class _Captured:
+    chain: tuple[bytes, ...] | None = None
+    certificate_requested: bool = False
+
+
+_captured: weakref.WeakKeyDictionary[ssl.SSLObject, _Captured] = weakref.WeakKeyDictionary()
+
+
+def _watch_messages(
+    conn: ssl.SSLObject, direction: str, _version: object, _content: object, kind: object, data: bytes
+) -> None:
+    """OpenSSL's message callback: in TLS 1.3 the certificates travel encrypted, this sees them decrypted."""
+    captured = _captured.get(conn)
+    if captured is None or direction != "read":
+        return
+    if kind == CERTIFICATE:
+        with contextlib.suppress(WireError):
+            captured.chain = parse_certificate_message(bytes(data[4:]), tls13=True)
+    elif kind == CERTIFICATE_REQUEST:
+        captured.certificate_requested = True
+
+
+@functools.cache
+def _context(tls13: bool) -> ssl.SSLContext:
+    with warnings.catch_warnings():
+        # Old versions are spoken on purpose: to devices that know no other.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        context.minimum_version = ssl.TLSVersion.TLSv1_3 if tls13 else ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_3 if tls13 else ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_TICKET
+        context.options &= ~_PADDING
+        # OP_LEGACY_SERVER_CONNECT: servers older than RFC 5746 must be seen too.
+        context.options |= 0x4
+        context.set_ciphers(_CIPHERS)
+        try:
+            # One curve, the one that every stack knows: a smaller hello, and a small key share.
+            context.set_ecdh_curve("prime256v1")
+        except (ValueError, ssl.SSLError):
+            pass
+    if tls13 and hasattr(context, "_msg_callback"):
+        context._msg_callback = _watch_messages
+    return context
+
+
+class TlsSession:
+    """A TLS session over a connection, or over what carries TLS in it."""
+
+    def __init__(self, connection: Stream, server_name: str | None, version: int) -> None:
+        self._connection = connection
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        try:
+            self._tls = _context(version == TLS13).wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
+        except (ssl.SSLError, ValueError, UnicodeError):
+            self._tls = _context(version == TLS13).wrap_bio(self._incoming, self._outgoing)
+        self._seen = _Captured()
+        _captured[self._tls] = self._seen
+
+    async def handshake(self) -> None:
+        """Complete the handshake, or raise HandshakeFailed."""
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                await self._flush()
+                await self._fill()
+            except ssl.SSLError as error:
+                await self._flush_quietly()
+                raise _failed(error) from None
+            else:
+                await self._flush()
+                return
+
+    async def send(self, data: bytes) -> None:
+        """Send application data."""
+        try:
+            self._tls.write(data)
+        except ssl.SSLError as error:
+            raise _failed(error) from None
+        await self._flush()
+
+    async def receive(self) -> bytes:
+        """What has come, b"" at the end; HandshakeFailed where the device refuses after Finished (TLS 1.3)."""
+        while True:
+            try:
+                return self._tls.read(16384)
+            except ssl.SSLWantReadError:
+                data = await self._connection.receive()
+                if not data:
+                    return b""
+                self._incoming.write(data)
+            except ssl.SSLZeroReturnError:
+                return b""
+            except ssl.SSLError as error:
+                raise _failed(error) from None
+
+    async def close(self) -> None:
+        """Say close_notify; the connection is closed by who opened it."""
+        with contextlib.suppress(ssl.SSLError, ValueError):
+            self._tls.unwrap()
+        await self._flush_quietly()
+
+    @property
+    def chain(self) -> tuple[bytes, ...] | None:
+        """The certificates as sent; the leaf alone on a Python that shows no more."""
+        if self._seen.chain is not None:
+            return self._seen.chain
+        leaf = self._tls.getpeercert(binary_form=True)
+        return (leaf,) if leaf else None
+
+    @property
+    def certificate_requested(self) -> bool:
+        """Whether the device asked for a client certificate (known for TLS 1.3 only)."""
+        return self._seen.certificate_requested
+
+    @property
+    def cipher(self) -> str | None:
+        """OpenSSL's name of the cipher."""
+        cipher = self._tls.cipher()
+        return cipher[0] if cipher else None
+
+    async def _flush(self) -> None:
+        data = self._outgoing.read()
+        if data:
+            try:
+                await self._connection.send(data)
+            except PeerReset:
+                raise HandshakeFailed("reset") from None
+            except DeadlineExpired:
+                raise HandshakeFailed("silence") from None
+
+    async def _flush_quietly(self) -> None:
+        with contextlib.suppress(HandshakeFailed):
+            await self._flush()
+
+    async def _fill(self) -> None:
+        try:
+            data = await self._connection.receive()
+        except PeerReset:
+            raise HandshakeFailed("reset") from None
+        except DeadlineExpired:
+            raise HandshakeFailed("silence") from None
+        if not data:
+            raise HandshakeFailed("eof")
+        self._incoming.write(data)
+
+
+def _failed(error: ssl.SSLError) -> HandshakeFailed:
+    reason = (error.reason or "handshake failed").lower()
+    return HandshakeFailed(reason, alert="alert" in reason)

@@ -1,0 +1,254 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One polite network visit to each medical device: certificates, TLS versions, clock, ports."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: device_probe
+short_description: Visit medical devices politely and record their certificates, TLS versions, clock and ports
+version_added: "1.0.0"
+description:
+  - Visits each device once from the host that the task runs on (the vantage) and returns one observation per device.
+    An observation says what was seen, never whether it is good; the P(biomed.cert_hygiene.assess#filter) filter and
+    the M(biomed.cert_hygiene.report) action judge it.
+  - The visit is built for fragile devices. One connection at a time per address, a pause between two, at most four
+    connections for all the facts of a modern HTTPS device, no hello over 255 bytes, only declared addresses and ports,
+    and a device that stops answering during its visit is left alone at once.
+  - A device without recorded consent is never sent a packet. Its observation has the outcome V(skipped) and the reason
+    V(consent_missing).
+  - The vantage needs Python 3.9 or newer and nothing else. Certificates are read, and trust and names compared, on the
+    control node, which needs the C(cryptography) library.
+options:
+  devices:
+    description:
+      - The devices to visit, as dictionaries or as inventory names.
+      - For an inventory name, the documented host variables are read (RV(ignore:device_address), C(device_names),
+        C(device_endpoints), C(device_ports_watch), C(device_peers), C(device_probe_consent) and so on), and the servers
+        in C(device_peers) are visited too, each once, as devices named C(peer:<address>:<port>).
+      - A dictionary has the keys C(name) (required, unique), C(address) (required), C(names), C(endpoints), C(ports),
+        C(sntp) and C(consent). C(consent) must be true for the device to be visited.
+      - A device whose description cannot be used is skipped with the reason V(inventory_invalid) and a sentence that
+        names the variable; the others are visited.
+    type: list
+    elements: raw
+    required: true
+  trust_anchors:
+    description:
+      - The hospital's root certificates, as files on the control node or as PEM texts.
+      - Without any, the trust of every chain is V(not_assessed).
+    type: list
+    elements: str
+    default: []
+  crls:
+    description: Certificate revocation lists of the hospital's authorities, as files on the control node.
+    type: list
+    elements: str
+    default: []
+  depth:
+    description:
+      - V(quick) sends the fewest hellos and marks what it inferred; it reads no clock.
+      - V(normal) gives all facts and, where an endpoint speaks HTTP, the clock.
+      - V(handshake) completes a handshake with every endpoint, as a proof that it holds its private key.
+    type: str
+    choices: [quick, normal, handshake]
+    default: normal
+  timeout:
+    description: Seconds that one connection may take.
+    type: float
+    default: 5.0
+  device_timeout:
+    description: Seconds that the visit to one device may take.
+    type: float
+    default: 60.0
+  concurrency:
+    description: Devices visited at the same time. One address never sees two connections at once, whatever its names.
+    type: int
+    default: 200
+  rate:
+    description: Connections per second for the whole run; V(0) sets no cap.
+    type: float
+    default: 0.0
+  pause:
+    description: Seconds between two connections to one address.
+    type: float
+    default: 0.05
+  connection_budget:
+    description: Connections that one endpoint may see; its visit stops there.
+    type: int
+    default: 12
+  max_bytes:
+    description: Bytes read from one connection at most.
+    type: int
+    default: 262144
+  dest:
+    description:
+      - A file on the control node for the observations, one JSON object a line, readable by its owner only.
+      - With it, RV(statistics) is returned and RV(observations) is empty.
+    type: path
+extends_documentation_fragment:
+  - biomed.cert_hygiene.attributes
+attributes:
+  check_mode:
+    details: Looking changes nothing on a device, so that the visit is made in check mode too; O(dest) is not written.
+seealso:
+  - plugin: biomed.cert_hygiene.assess
+    plugin_type: filter
+  - module: biomed.cert_hygiene.report
+author:
+  - The biomed.cert_hygiene authors (@biomed-cert-hygiene)
+"""
+
+EXAMPLES = r"""
+- name: Look at one echograph
+  biomed.cert_hygiene.device_probe:
+    devices:
+      - name: echo-004
+        address: 10.20.1.14
+        names: [echo-004.hopital.example]
+        endpoints:
+          - {port: 443, service: https}
+          - {port: 2762, service: dicom}
+        ports: [21, 23, 80]
+        consent: true
+    trust_anchors: [/etc/pki/hospital-root.pem]
+  delegate_to: probe-imaging.hopital.example
+  register: visit
+
+- name: The visit was made, and the certificate was seen
+  ansible.builtin.assert:
+    that:
+      - visit.observations[0].outcome == 'observed'
+      - visit.observations[0].endpoints[0].chain | length > 0
+
+- name: Visit every device of the play, from one vantage, and keep the observations in a file
+  biomed.cert_hygiene.device_probe:
+    devices: "{{ ansible_play_hosts_all }}"
+    trust_anchors: [/etc/pki/hospital-root.pem]
+    dest: observations.jsonl
+  run_once: true
+  delegate_to: probe-imaging.hopital.example
+"""
+
+RETURN = r"""
+observations:
+  description: One observation per device, in the order of O(devices), then one per peer. Empty with O(dest).
+  type: list
+  elements: dict
+  returned: always
+  sample:
+    - schema_version: 1
+      device: echo-004
+      source: network
+      vantage: localhost
+      started_at: "2026-11-22T17:00:00.120Z"
+      finished_at: "2026-11-22T17:00:00.540Z"
+      outcome: observed
+      reason:
+      connections: 4
+      bytes_sent: 912
+      bytes_received: 5210
+      endpoints:
+        - port: 443
+          service: https
+          outcome: tls
+          versions:
+            TLSv1.1: {status: refused, evidence: "alert:70"}
+            TLSv1.3: {status: accepted, evidence: server_hello}
+          negotiated: {version: TLSv1.3, cipher: TLS_AES_256_GCM_SHA384}
+          client_certificate: not_requested
+          chain: []
+          trust: {status: trusted, anchor: "CN=Hospital Root CA", detail: ""}
+          name_match: true
+          handshake: completed
+          error:
+          connections: 4
+      ports: {"23": closed}
+      clock:
+        samples:
+          - {source: http_date, endpoint: "https:443", offset_seconds: -720.4, uncertainty_seconds: 0.6, evidence: true}
+statistics:
+  description: What the run cost, and how the visits ended.
+  type: dict
+  returned: always
+  sample:
+    devices: 24
+    consented: 23
+    connections: 96
+    bytes_sent: 20112
+    bytes_received: 130204
+    seconds: 10.6
+    outcomes: {observed: 21, unreachable: 1, skipped: 1, aborted: 1}
+"""
+
+import json
+import os
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._round import Round
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._visit import Settings
+
+
+def main() -> None:
+    """Visit the devices that the action has read, checked and grouped; return raw observations."""
+    module = AnsibleModule(
+        argument_spec={
+            "devices": {"type": "list", "elements": "raw", "required": True},
+            "trust_anchors": {"type": "list", "elements": "str", "default": []},
+            "crls": {"type": "list", "elements": "str", "default": []},
+            "depth": {"type": "str", "choices": ["quick", "normal", "handshake"], "default": "normal"},
+            "timeout": {"type": "float", "default": 5.0},
+            "device_timeout": {"type": "float", "default": 60.0},
+            "concurrency": {"type": "int", "default": 200},
+            "rate": {"type": "float", "default": 0.0},
+            "pause": {"type": "float", "default": 0.05},
+            "connection_budget": {"type": "int", "default": 12},
+            "max_bytes": {"type": "int", "default": 262144},
+            "dest": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    devices = [device for device in params["devices"] if isinstance(device, dict) and device.get("consent") is True]
+    if len(devices) != len(params["devices"]):
+        module.fail_json(msg="device_probe: every device must be a dictionary with consent: true at this point.")
+    settings = Settings(
+        **{
+            key: params[key]
+            for key in ("depth", "timeout", "device_timeout", "pause", "connection_budget", "max_bytes")
+        }
+    )
+    observations: list[dict[str, t.Any]] = []
+    started = time.time()
+    visits = Round(settings, params["concurrency"], params["rate"], observations.append)
+    try:
+        if params["dest"]:
+            # The action names a spool, so that it can show progress, and keep what was seen should we be killed.
+            with open(params["dest"], "w", encoding="ascii", opener=_private) as spool:
+                visits.on_observation = lambda observation: _write_line(spool, observation)
+                visits.run(devices)
+        else:
+            visits.run(devices)
+    except OSError as error:
+        module.fail_json(msg=f"device_probe: {error}")
+    module.exit_json(
+        changed=False, observations=observations, vantage_clock={"started": started, "finished": time.time()}
+    )
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _write_line(spool: t.TextIO, observation: dict[str, t.Any]) -> None:
+    spool.write(json.dumps(observation, separators=(",", ":")) + "\n")
+    spool.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what the vantage saw (bytes) to the observation (certificates read, trust and names compared)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cryptography import x509
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import describe_certificate
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._names import name_match
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._trust import TrustJudge
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class VantageClock:
+    """The vantage's clock against the control node's: seconds, vantage minus control node."""
+
+    offset: float = 0.0
+    uncertainty: float = 0.0
+
+
+def vantage_clock(asked: float, answered: float, started: float, finished: float) -> VantageClock:
+    """Bound the vantage's offset: it started after it was asked and finished before it answered.
+
+    `asked`, `answered`: control node; `started`, `finished`: vantage; epoch seconds.
+    """
+    highest, lowest = started - asked, finished - answered
+    return VantageClock(offset=(highest + lowest) / 2, uncertainty=abs(highest - lowest) / 2)
+
+
+def certificates_of(raw: Iterable[Mapping[str, Any]]) -> set[bytes]:
+    """Every certificate above a leaf that raw observations hold, as DER: possible intermediates."""
+    return {
+        base64.b64decode(text)
+        for observation in raw
+        for endpoint in observation["endpoints"]
+        for text in endpoint["chain_der"][1:]
+    }
+
+
+def intermediates_of(ders: Iterable[bytes]) -> list[x509.Certificate]:
+    """The CA certificates among them: what one device sends may complete another's chain."""
+    certificates = []
+    for der in ders:
+        if describe_certificate(der).get("is_ca"):
+            certificates.append(x509.load_der_x509_certificate(der))
+    return certificates
+
+
+def interpret(
+    raw: Mapping[str, Any],
+    card: Mapping[str, Any],
+    judge: TrustJudge,
+    vantage: str,
+    now: datetime,
+    clock: VantageClock,
+) -> dict[str, Any]:
+    """The observation of the documentation, from the module's raw one."""
+    observation = {
+        "schema_version": SCHEMA_VERSION,
+        "device": card["name"],
+        "source": "network",
+        "vantage": vantage,
+    }
+    for key in ("started_at", "finished_at", "outcome", "reason", "connections", "bytes_sent", "bytes_received"):
+        observation[key] = raw[key]
+    observation["endpoints"] = [_endpoint(endpoint, card, judge, now) for endpoint in raw["endpoints"]]
+    observation["ports"] = raw["ports"]
+    observation["clock"] = {"samples": [_sample(sample, clock) for sample in raw["clock"]["samples"]]}
+    return observation
+
+
+def unvisited(name: str, vantage: str, at: str, outcome: str, reason: str, detail: str | None = None) -> dict[str, Any]:
+    """The observation of a device that was not visited."""
+    observation: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "device": name,
+        "source": "network",
+        "vantage": vantage,
+        "started_at": at,
+        "finished_at": at,
+        "outcome": outcome,
+        "reason": reason,
+        "connections": 0,
+        "bytes_sent": 0,
+        "bytes_received": 0,
+        "endpoints": [],
+        "ports": {},
+        "clock": {"samples": []},
+    }
+    if detail:
+        observation["detail"] = detail
+    return observation
+
+
+def _endpoint(raw: Mapping[str, Any], card: Mapping[str, Any], judge: TrustJudge, now: datetime) -> dict[str, Any]:
+    chain = [base64.b64decode(text) for text in raw["chain_der"]]
+    described = [describe_certificate(der) for der in chain]
+    endpoint: dict[str, Any] = {
+        key: raw[key] for key in ("port", "service", "outcome", "versions", "negotiated", "client_certificate")
+    }
+    endpoint["chain"] = described
+    endpoint["trust"] = (
+        judge.judge(chain, now)
+        if chain
+        else {"status": "not_assessed", "anchor": None, "detail": "no certificate seen"}
+    )
+    endpoint["name_match"] = (
+        name_match(described[0], card["names"], card["address"]) if described and "error" not in described[0] else None
+    )
+    for key in ("handshake", "error", "server_name", "connections"):
+        endpoint[key] = raw[key]
+    return endpoint
+
+
+def _sample(raw: Mapping[str, Any], clock: VantageClock) -> dict[str, Any]:
+    return {
+        **raw,
+        "offset_seconds": round(raw["offset_seconds"] + clock.offset, 3),
+        "uncertainty_seconds": round(raw["uncertainty_seconds"] + clock.uncertainty, 3),
+    }
