@@ -180,7 +180,9 @@ def mypy(log: Log) -> int:
     prefix = "ansible_collections.biomed.cert_hygiene.plugins"
     packages = ("-p", f"{prefix}.plugin_utils", "-p", f"{prefix}.module_utils")
     status = log.run(tool("mypy"), *packages, env={"MYPYPATH": "collections"})
-    return log.run(tool("mypy"), *sorted((ROOT / "tools").glob("*.py")), env={"MYPYPATH": "tools"}) or status
+    return (
+        log.run(tool("mypy"), *sorted((ROOT / "tools").glob("*.py")), env={"MYPYPATH": "tools:collections"}) or status
+    )
 
 
 def yamllint(log: Log) -> int:
@@ -199,6 +201,10 @@ def changelog(log: Log) -> int:
     if released.exists():
         status = log.run(tool("antsibull-changelog"), "lint-changelog-yaml", released) or status
     return status
+
+
+def generated_pages(log: Log) -> int:
+    return log.run(tool("python"), ROOT / "tools" / "generate_docs.py", "--check")
 
 
 def plugin_docs(log: Log) -> int:
@@ -393,6 +399,7 @@ STEPS = (
     Step("mypy", "lint", mypy),
     Step("ansible-lint", "lint", ansible_lint),
     Step("plugin-docs", "lint", plugin_docs),
+    Step("generated", "lint", generated_pages),
     Step("bench", "bench", bench, after=("packages",)),
 )
 GROUPS = ("lint", "unit", "integration", "sanity", "bench")
