@@ -48,7 +48,7 @@ THIRD_PARTY = {
 }
 
 TESTS_THIRD_PARTY = ("ansible", "cryptography", "hypothesis", "jinja2", "jsonschema", "markupsafe", "pytest", "yaml")
-TESTS_OWN = ("ansible_collections", "conftest", "lab", "tests")
+TESTS_OWN = ("ansible_collections", "conftest", "integration", "lab", "tests")
 
 # What opens a connection or starts another program: for module_utils and modules only.
 REACHES_OUT = {
