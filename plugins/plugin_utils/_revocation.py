@@ -1,0 +1,279 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Certificate revocation lists (RFC 5280 section 5), given as files or bytes: nothing is fetched here.
+
+A list says that a certificate is good only while it is current, signed by the certificate's own issuer and complete
+for that certificate. Delta lists, lists that cover some reasons only and indirect lists never say good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _der as der
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _signatures, _sources, _x509
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import moment_text, serial_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._der import DerError
+
+# The lists of the largest public authorities stay below.
+_MAX_FILE_BYTES = 64 * 1024 * 1024
+
+_REASON_CODE = der.oid("2.5.29.21")
+_CRL_NUMBER = der.oid("2.5.29.20")
+_ISSUING_DISTRIBUTION_POINT = der.oid("2.5.29.28")
+_KNOWN_EXTENSIONS = (_CRL_NUMBER, _ISSUING_DISTRIBUTION_POINT, _x509.AUTHORITY_KEY_IDENTIFIER)
+_CRL_SIGN = 0x02
+
+# RFC 5280 section 5.3.1
+_REASONS = {
+    0: "unspecified",
+    1: "keyCompromise",
+    2: "cACompromise",
+    3: "affiliationChanged",
+    4: "superseded",
+    5: "cessationOfOperation",
+    6: "certificateHold",
+    8: "removeFromCRL",
+    9: "privilegeWithdrawn",
+    10: "aACompromise",
+}
+_HOLD = "certificateHold"
+_REMOVED = "removeFromCRL"
+
+
+class CrlSourceError(_sources.SourceError):
+    """A source of revocation lists that cannot be used; the message names it, says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A revoked certificate: when, and the reason by its name in RFC 5280 section 5.3.1."""
+
+    date: datetime | None
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Crl:
+    """A revocation list as read; nothing about it is verified yet."""
+
+    issuer: bytes
+    issuer_key: _x509.NameKey
+    this_update: datetime
+    next_update: datetime | None
+    entries: Mapping[int, Entry]
+    tbs: bytes
+    algorithm: bytes
+    signature: bytes
+    only_users: bool
+    only_authorities: bool
+    foreign: bool
+    """lists certificates of other issuers too, or attribute certificates: its serial numbers mean nothing here"""
+    partial: bool
+    """a delta, for some reasons only, or with a critical extension that is not known here: it cannot say good"""
+    points: frozenset[tuple[int, bytes]]
+    """the distribution points that this list is for; empty when it is for all"""
+
+
+@dataclass(frozen=True)
+class Revocation:
+    """What the lists say of one certificate. status: good | revoked | not_assessed."""
+
+    status: str
+    detail: str
+    date: datetime | None = None
+    reason: str | None = None
+
+
+def parse_crl(data: bytes) -> Crl:
+    """The revocation list in `data` (DER). Raises DerError."""
+    start, stop = der.expect(data, 0, len(data), der.SEQUENCE)
+    outer = der.children(data, start, stop)
+    if stop != len(data) or [element[0] for element in outer] != [der.SEQUENCE, der.SEQUENCE, der.BIT_STRING]:
+        raise DerError("not a revocation list")
+    _tag, header, tbs_start, tbs_stop = outer[0]
+    fields = der.children(data, tbs_start, tbs_stop)
+    if fields and fields[0][0] == der.INTEGER:
+        fields.pop(0)
+    if [field[0] for field in fields[:2]] != [der.SEQUENCE, der.SEQUENCE] or len(fields) < 3:
+        raise DerError("not a revocation list")
+    algorithm = data[fields[0][1] : fields[0][3]]
+    if algorithm != data[outer[1][1] : outer[1][3]]:
+        raise DerError("it names two signature algorithms")
+    issuer = data[fields[1][1] : fields[1][3]]
+    this_update = der.time(fields[2][0], data[fields[2][2] : fields[2][3]])
+    next_update, entries = None, {}
+    extensions: dict[bytes, tuple[bool, bytes]] = {}
+    for tag, _header, first, last in fields[3:]:
+        if tag in (der.UTC_TIME, der.GENERALIZED_TIME):
+            next_update = der.time(tag, data[first:last])
+        elif tag == der.SEQUENCE:
+            entries = _entries(data, first, last)
+        elif tag == 0xA0:
+            inner, end = der.expect(data, first, last, der.SEQUENCE)
+            extensions, sound = _x509.read_extensions(data, inner, end)
+            if not sound:
+                raise DerError("an extension cannot be read, or stands twice")
+    scope = _scope(extensions.get(_ISSUING_DISTRIBUTION_POINT, (False, b"\x30\x00"))[1])
+    unknown = any(critical and kind not in _KNOWN_EXTENSIONS for kind, (critical, _value) in extensions.items())
+    return Crl(
+        issuer=issuer,
+        issuer_key=_x509.name_key(issuer),
+        this_update=this_update,
+        next_update=next_update,
+        entries=entries,
+        tbs=data[header:tbs_stop],
+        algorithm=algorithm,
+        signature=der.bits(data[outer[2][2] : outer[2][3]]),
+        only_users=0x81 in scope.flags,
+        only_authorities=0x82 in scope.flags,
+        foreign=bool(scope.flags & {0x84, 0x85}),
+        partial=unknown or 0x83 in scope.flags,
+        points=scope.points,
+    )
+
+
+@dataclass(frozen=True)
+class _Scope:
+    flags: frozenset[int]
+    points: frozenset[tuple[int, bytes]]
+
+
+def _scope(value: bytes) -> _Scope:
+    """RFC 5280 section 5.2.5: 1 only users, 2 only authorities, 3 some reasons, 4 indirect, 5 only attributes."""
+    flags = set()
+    start, stop = der.expect(value, 0, len(value), der.SEQUENCE)
+    for tag, _header, first, last in der.children(value, start, stop):
+        if tag == 0x83 or (tag in (0x81, 0x82, 0x84, 0x85) and der.boolean(value[first:last])):
+            flags.add(tag)
+    return _Scope(frozenset(flags), frozenset(_x509.full_names(value, start, stop)))
+
+
+def _entries(data: bytes, start: int, stop: int) -> dict[int, Entry]:
+    found: dict[int, Entry] = {}
+    while start < stop:
+        _tag, first, last = der.read(data, start, stop)
+        serial_start, serial_stop = der.expect(data, first, last, der.INTEGER)
+        tag, date_start, date_stop = der.read(data, serial_stop, last)
+        date: datetime | None
+        try:
+            date = der.time(tag, data[date_start:date_stop])
+        except DerError:
+            date = None
+        reason = _reason(data, date_stop, last) if date_stop < last else "unspecified"
+        found[der.integer(data[serial_start:serial_stop])] = Entry(date, reason)
+        start = last
+    return found
+
+
+def _reason(data: bytes, start: int, stop: int) -> str:
+    first, last = der.expect(data, start, stop, der.SEQUENCE)
+    extensions, _sound = _x509.read_extensions(data, first, last)
+    found = extensions.get(_REASON_CODE)
+    if found is None:
+        return "unspecified"
+    value = found[1]
+    inner, end = der.expect(value, 0, len(value), der.ENUMERATED)
+    return _REASONS.get(der.integer(value[inner:end]), "unspecified")
+
+
+def load_crls(sources: Sequence[_sources.Source]) -> list[Crl]:
+    """Every revocation list in `sources`: paths (PEM or DER), PEM text, or the bytes of either.
+
+    Raises CrlSourceError: no such file, a directory, no revocation list inside, a private key inside, an unreadable
+    list.
+    """
+    reader = _sources.SourceReader("revocation list", ("X509 CRL",), CrlSourceError, _MAX_FILE_BYTES)
+    found = []
+    for number, source in enumerate(sources, 1):
+        for label, data in reader.blocks(source, number):
+            try:
+                found.append(parse_crl(data))
+            except DerError as exc:
+                raise CrlSourceError(
+                    f"{label} is not a readable revocation list ({exc}). Fetch it again from the authority."
+                ) from exc
+    return found
+
+
+def _stands(entry: Entry, crl: Crl, newest: Crl | None, now: datetime) -> bool:
+    """Whether an entry still means revoked: always, but for a hold that a later list can have lifted."""
+    if entry.reason == _REMOVED:
+        return False
+    if entry.reason != _HOLD:
+        return True
+    current = crl.next_update is None or crl.next_update >= now
+    return current and (newest is None or crl.this_update >= newest.this_update)
+
+
+class RevocationBook:
+    """The revocation lists of a run, asked certificate by certificate."""
+
+    def __init__(self, crls: Iterable[Crl]) -> None:
+        self._by_issuer: dict[_x509.NameKey, list[Crl]] = {}
+        for crl in crls:
+            self._by_issuer.setdefault(crl.issuer_key, []).append(crl)
+        self._signed: dict[tuple[int, bytes], bool | None] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._by_issuer)
+
+    def check(self, certificate: _x509.Certificate, issuer: _x509.Certificate, now: datetime) -> Revocation:
+        """What the lists of `issuer` say of `certificate` at `now`.
+
+        Of several lists that cover the certificate the newest counts. An out-of-date list cannot say good, but a
+        revocation in it stands: only a certificate on hold may have come back (RFC 5280 section 5.3.1).
+        """
+        who = f"serial number {serial_text(certificate.serial)}"
+        problem = "no revocation list of its issuer was given"
+        newest: Crl | None = None
+        partial: list[Crl] = []
+        for crl in self._by_issuer.get(certificate.issuer_key, ()):
+            refusal = self._refusal(crl, certificate, issuer, now)
+            if refusal:
+                problem = refusal
+            elif crl.partial:
+                problem = "the revocation list of its issuer holds only a part of the revocations"
+                partial.append(crl)
+            elif newest is None or crl.this_update > newest.this_update:
+                newest = crl
+        for crl in partial if newest is None else (newest, *partial):
+            entry = crl.entries.get(certificate.serial) if certificate.serial is not None else None
+            if entry is not None and _stands(entry, crl, newest, now):
+                when = f" on {moment_text(entry.date)}" if entry.date else ""
+                detail = f"{who} was revoked{when}, reason {entry.reason}"
+                return Revocation("revoked", detail, entry.date, entry.reason)
+        if newest is None or certificate.serial is None:
+            return Revocation("not_assessed", f"{who}: {problem}")
+        if newest.next_update is not None and newest.next_update < now:
+            since = moment_text(newest.next_update)
+            return Revocation("not_assessed", f"{who}: the revocation list of its issuer is out of date since {since}")
+        return Revocation("good", f"{who} is not in the revocation list of {moment_text(newest.this_update)}")
+
+    def _refusal(
+        self, crl: Crl, certificate: _x509.Certificate, issuer: _x509.Certificate, now: datetime
+    ) -> str | None:
+        """Why a list says nothing about a certificate, if so."""
+        if crl.this_update > now:
+            return f"the revocation list of its issuer is not valid before {moment_text(crl.this_update)}"
+        if crl.foreign:
+            return "the revocation list lists certificates of other issuers, which is not supported"
+        try:
+            if (certificate.is_ca and crl.only_users) or (not certificate.is_ca and crl.only_authorities):
+                return "the revocation list of its issuer is for another kind of certificate"
+            if crl.points and not crl.points & certificate.distribution_points:
+                return "the revocation list of its issuer is for other certificates of that issuer"
+            if not issuer.may(_CRL_SIGN):
+                return "its issuer may not sign revocation lists"
+        except DerError:
+            return "an extension of the certificate or of its issuer cannot be read"
+        return None if self._is_signed(crl, issuer.spki) else "the revocation list was not signed by its issuer"
+
+    def _is_signed(self, crl: Crl, spki: bytes) -> bool:
+        known = (id(crl), spki)
+        if known not in self._signed:
+            self._signed[known] = _signatures.verify(spki, crl.algorithm, crl.tbs, crl.signature)
+        return bool(self._signed[known])

@@ -1,0 +1,298 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judges the path from a device's certificate to an authority that the hospital trusts (RFC 5280 section 6).
+
+Made for private authorities: a path is refused for what is wrong with it, never for what a public authority would
+have added (names in an authority's certificate, key identifiers, key usage), and an old hash is no forgery.
+
+How a verdict is reached:
+1. Every path from the certificate to an anchor is looked for among the anchors and what the server sent, in whatever
+   order it sent it. An issuer is a certificate whose subject is the issuer's name and whose key verifies the signature;
+   key identifiers only say which one to try first. A path ends at the first anchor.
+2. If there is none, the same again with the authorities that other devices of the run sent. A path that needs one of
+   those is `incomplete_chain`: the device does not send what its clients need.
+3. Of several paths the one with the least wrong counts; of several wrongs on one path, the gravest.
+4. If there is no path at all, the furthest point that was reached tells the cause. A missing issuer is an
+   `unknown_authority`, unless the last certificate itself names an anchor as its issuer's issuer (authority key
+   identifier by name), which makes it an `incomplete_chain`. Where the server sent nothing but its own certificate and
+   nothing in the run knows the issuer, the detail says that the issuer may be an intermediate that was not sent.
+
+The validity dates of the device's own certificate are left to the check of that name.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _x509
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import (
+    CertificateSourceError,
+    moment_text,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._der import DerError
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._path_rules import (
+    GRAVITY,
+    Problem,
+    Purpose,
+    path_problems,
+    quoted,
+    shown,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._paths import Findings, Path, PathFinder
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._revocation import Crl, RevocationBook, load_crls
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._x509 import Certificate
+
+# What a server sends is read so far; real chains have fewer than ten.
+_MAX_SENT = 64
+
+
+class _HasDer(Protocol):
+    def public_bytes(self, encoding: Encoding) -> bytes: ...
+
+
+AnyCertificate = bytes | _HasDer
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """A path to an anchor, the gravest that is wrong with it, and what the revocation lists say."""
+
+    problem: Problem
+    anchor: Certificate
+    revocation: dict[str, Any]
+
+
+class TrustJudge:
+    """Judges chains against the trust anchors of one run.
+
+    anchors        certificates that are trusted whatever signed them: roots, intermediates or single devices
+    intermediates  every authority certificate seen in the run, whoever sent it; never trusted by themselves
+    crls           revocation lists, as load_crls returns them or as bytes
+
+    Certificates are DER bytes or `cryptography` certificates. Raises CertificateSourceError for an anchor, and
+    CrlSourceError for a list, that cannot be read; an unreadable intermediate is left out.
+    """
+
+    def __init__(
+        self,
+        anchors: Iterable[AnyCertificate],
+        intermediates: Iterable[AnyCertificate] = (),
+        crls: Iterable[Crl | bytes] = (),
+    ) -> None:
+        self._paths = PathFinder(_anchors(anchors), _authorities(intermediates))
+        self._revocations = RevocationBook(
+            crl for given in crls for crl in ([given] if isinstance(given, Crl) else load_crls([given]))
+        )
+
+    def judge(self, chain: Sequence[bytes], now: datetime, purpose: Purpose = "server") -> dict[str, Any]:
+        """The verdict on a chain as a server sent it, its own certificate first. Never raises because of the chain.
+
+        status, cause (both closed lists):
+          trusted                 anchor_reached | leaf_is_anchor
+          self_signed             self_signed
+          unknown_authority       issuer_unknown (nothing known has the issuer's name) | issuer_key_unknown (the name is
+                                  known, with another key) | root_not_trusted (ends at a root that is no anchor)
+          incomplete_chain        intermediate_known (another device of the run sends it) | intermediate_unknown
+          expired_in_chain        intermediate_expired | anchor_expired
+          not_yet_valid_in_chain  intermediate_not_yet_valid | anchor_not_yet_valid
+          bad_signature           signature_invalid, or a signature that its maker had no right to make: not_a_ca |
+                                  key_usage | path_length | name_constraints
+          revoked                 leaf_revoked | intermediate_revoked
+          not_assessed            no_anchors | no_chain | leaf_unreadable | link_unreadable | algorithm_unsupported |
+                                  critical_extension | name_constraints_unsupported | purpose (the certificate is not
+                                  for this side of TLS) | chain_order (an authority's certificate comes first) |
+                                  search_limit
+        anchor      subject of the anchor that the path leads to, or None
+        link        subject of the certificate at fault, the name of the missing issuer for incomplete_chain and
+                    unknown_authority, or None
+        date        when the link expires, becomes valid or was revoked (ISO 8601), or None
+        detail      an English sentence; names from the device are escaped and cut
+        revocation  {status: good | revoked | not_assessed, detail} for the path that was judged
+
+        `now` is timezone-aware. `purpose` is the side of TLS that the certificate is used on: where an extended key
+        usage is present on the path below the anchor, it must allow that side.
+        """
+        if now.tzinfo is None:
+            raise ValueError("now must be timezone-aware")
+        if now.tzinfo is None:
+            raise ValueError("now must be timezone-aware")
+        if not chain:
+            return _result(Problem("not_assessed", "no_chain", "no certificate was seen"))
+        if not self._paths.has_anchors:
+            return _result(Problem("not_assessed", "no_anchors", "no trust anchor was given"))
+        try:
+            sent = [_x509.parse_certificate(chain[0])]
+        except DerError as exc:
+            return _result(Problem("not_assessed", "leaf_unreadable", f"the certificate cannot be read: {exc}"))
+        unreadable = None
+        for data in dict.fromkeys(chain[1:_MAX_SENT]):
+            try:
+                sent.append(_x509.parse_certificate(data))
+            except DerError as exc:
+                unreadable = str(exc)
+        if _is_reversed(sent):
+            detail = f"{quoted(sent[0].subject)}, an authority, is sent before the certificate of the device"
+            return _result(Problem("not_assessed", "chain_order", detail, shown(sent[0].subject)))
+        # What the server sent is judged first: a path through what others sent must not hide what this one sends.
+        for use_known in (False, True):
+            best, findings = self._best(sent, use_known, now, purpose)
+            if best is not None:
+                return _result(best.problem, best.anchor, best.revocation)
+        return _result(self._explain(sent, findings, unreadable))
+
+    def _best(
+        self, sent: Sequence[Certificate], use_known: bool, now: datetime, purpose: Purpose
+    ) -> tuple[_Verdict | None, Findings]:
+        """The path with the least wrong."""
+        best: _Verdict | None = None
+        ders = {certificate.der for certificate in sent}
+        good_enough = GRAVITY.index("incomplete_chain") if use_known else 0
+
+        def visit(path: Path) -> bool:
+            nonlocal best
+            verdict = self._verdict(path, ders, now, purpose)
+            if best is None or verdict.problem.gravity < best.problem.gravity:
+                best = verdict
+            return best.problem.gravity <= good_enough
+
+        findings = self._paths.find(sent, use_known, visit)
+        return best, findings
+
+    def _verdict(self, path: Path, sent: set[bytes], now: datetime, purpose: Purpose) -> _Verdict:
+        anchor = path[-1]
+        if len(path) == 1:
+            fine = Problem("trusted", "leaf_is_anchor", f"{quoted(anchor.subject)} is itself a trust anchor")
+        else:
+            fine = Problem("trusted", "anchor_reached", f"the path leads to {quoted(anchor.subject)}")
+        revocation, revoked = self._revocation(path, now)
+        gravest = fine
+        for problem in (*path_problems(path, sent, now, purpose), *revoked):
+            # Of two that are equally grave, the one nearer to the anchor is the deeper cause.
+            if problem.gravity >= gravest.gravity:
+                gravest = problem
+        return _Verdict(gravest, anchor, revocation)
+
+    def _revocation(self, path: Path, now: datetime) -> tuple[dict[str, Any], list[Problem]]:
+        """What the lists say of the links below the anchor: revoked if one is, good if all are."""
+        if len(path) == 1:
+            return _unasked("a trust anchor has no issuer that could revoke it"), []
+        if not self._revocations:
+            return _unasked("no revocation list was given"), []
+        answers = [self._revocations.check(link, issuer, now) for link, issuer in itertools.pairwise(path)]
+        problems = [
+            Problem(
+                "revoked",
+                "intermediate_revoked" if position else "leaf_revoked",
+                f"{quoted(link.subject)}: {answer.detail}",
+                shown(link.subject),
+                answer.date,
+            )
+            for position, (link, answer) in enumerate(zip(path[:-1], answers, strict=True))
+            if answer.status == "revoked"
+        ]
+        statuses = [answer.status for answer in answers]
+        status = next((status for status in ("revoked", "not_assessed") if status in statuses), "good")
+        details = [answer.detail for answer in answers if answer.status == status]
+        return {"status": status, "detail": "; ".join(details)}, problems
+
+    def _explain(self, sent: Sequence[Certificate], findings: Findings, unreadable: str | None) -> Problem:
+        """Why there is no path to an anchor: what stops the longest one."""
+        end = max(findings.dead_ends, key=lambda dead_end: len(dead_end.path), default=None)
+        if end is not None and end.cause == "root_not_trusted" and len(end.path) == 1:
+            detail = f"{quoted(sent[0].subject)} signed itself and is no trust anchor"
+            return Problem("self_signed", "self_signed", detail, shown(sent[0].subject))
+        if end is None or findings.limited:
+            return Problem("not_assessed", "search_limit", "too many certificates of one name to try every path")
+        last = end.path[-1]
+        subject, issuer = quoted(last.subject), quoted(last.issuer)
+        if end.cause == "root_not_trusted":
+            detail = f"the path ends at {subject}, which is no trust anchor"
+            return Problem("unknown_authority", "root_not_trusted", detail, shown(last.subject))
+        if end.cause == "signature_invalid":
+            detail = f"the signature on {subject} was not made by the key of {issuer}"
+            return Problem("bad_signature", "signature_invalid", detail, shown(last.subject))
+        if end.cause == "algorithm_unsupported":
+            detail = f"the signature on {subject} uses an algorithm or a key that cannot be verified here"
+            return Problem("not_assessed", "algorithm_unsupported", detail, shown(last.subject))
+        if unreadable is not None:
+            detail = f"{issuer}, issuer of {subject}, may be the certificate that cannot be read: {unreadable}"
+            return Problem("not_assessed", "link_unreadable", detail, shown(last.issuer))
+        if end.cause == "issuer_key_unknown":
+            detail = f"{subject} was issued by a key of {issuer} that is not known"
+            return Problem("unknown_authority", "issuer_key_unknown", detail, shown(last.issuer))
+        if self._paths.names_an_anchor(_issuer_of_issuer(last)):
+            detail = f"{issuer}, issuer of {subject}, was not sent; by its key identifier a trust anchor issued it"
+            return Problem("incomplete_chain", "intermediate_unknown", detail, shown(last.issuer))
+        detail = f"{issuer}, issuer of {subject}, is not known"
+        if len(sent) == 1:
+            detail += "; it may be an intermediate authority that was not sent"
+        return Problem("unknown_authority", "issuer_unknown", detail, shown(last.issuer))
+
+
+def _anchors(given: Iterable[AnyCertificate]) -> Iterator[Certificate]:
+    for number, anchor in enumerate(given, 1):
+        try:
+            yield _x509.parse_certificate(_der_of(anchor))
+        except DerError as exc:
+            raise CertificateSourceError(
+                f"trust anchor number {number} is not a readable certificate ({exc}). Export it again."
+            ) from exc
+
+
+def _authorities(given: Iterable[AnyCertificate]) -> Iterator[Certificate]:
+    """Those that can be read and are authorities, each once: the same few come from every device of a run."""
+    for data in dict.fromkeys(map(_der_of, given)):
+        try:
+            certificate = _x509.parse_certificate(data)
+            if certificate.is_ca:
+                yield certificate
+        except DerError:
+            continue
+
+
+def _der_of(certificate: AnyCertificate) -> bytes:
+    return certificate if isinstance(certificate, bytes) else certificate.public_bytes(Encoding.DER)
+
+
+def _is_reversed(sent: Sequence[Certificate]) -> bool:
+    """Whether an authority stands first and a certificate that it or another of the chain issued comes later."""
+    subjects = {certificate.subject_key for certificate in sent}
+    try:
+        return sent[0].is_ca and any(
+            not certificate.is_ca and certificate.issuer_key in subjects for certificate in sent[1:]
+        )
+    except DerError:
+        return False
+
+
+def _issuer_of_issuer(certificate: Certificate) -> Iterable[_x509.NameKey]:
+    try:
+        identifier = certificate.authority_key_id
+    except DerError:
+        return ()
+    return identifier.issuer_keys if identifier is not None else ()
+
+
+def _unasked(detail: str) -> dict[str, Any]:
+    return {"status": "not_assessed", "detail": detail}
+
+
+def _result(
+    problem: Problem, anchor: Certificate | None = None, revocation: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    return {
+        "status": problem.status,
+        "cause": problem.cause,
+        "anchor": shown(anchor.subject) if anchor is not None else None,
+        "link": problem.link,
+        "date": moment_text(problem.date) if problem.date is not None else None,
+        "detail": problem.detail,
+        "revocation": revocation or _unasked("no path to a trust anchor was found"),
+    }

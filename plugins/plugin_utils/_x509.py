@@ -1,0 +1,428 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The parts of an X.509 certificate (RFC 5280 section 4), each read when asked and apart from the others.
+
+`parse_certificate` asks only for the frame: seven fields in their order. What is inside a field is read by the
+property of that name, which raises DerError when that field alone cannot be read. Nothing here judges.
+"""
+
+from __future__ import annotations
+
+import functools
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _der as der
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._der import DerError
+
+# No real certificate comes near; a bound keeps the time spent on a hostile one small.
+MAX_CERTIFICATE_BYTES = 65536
+# Larger ones are read again each time, so that hostile ones cannot fill the memory.
+MAX_CACHED_BYTES = 8192
+
+SUBJECT_KEY_IDENTIFIER = der.oid("2.5.29.14")
+KEY_USAGE = der.oid("2.5.29.15")
+SUBJECT_ALT_NAME = der.oid("2.5.29.17")
+BASIC_CONSTRAINTS = der.oid("2.5.29.19")
+NAME_CONSTRAINTS = der.oid("2.5.29.30")
+CRL_DISTRIBUTION_POINTS = der.oid("2.5.29.31")
+AUTHORITY_KEY_IDENTIFIER = der.oid("2.5.29.35")
+EXTENDED_KEY_USAGE = der.oid("2.5.29.37")
+
+# GeneralName tags (RFC 5280 section 4.2.1.6)
+GN_EMAIL = 0x81
+GN_DNS = 0x82
+GN_DIRECTORY = 0xA4
+GN_URI = 0x86
+GN_IP = 0x87
+
+_COMMON_NAME = der.oid("2.5.4.3")
+
+# Short names of RFC 4514 section 3; any other attribute is shown by its number.
+_ATTRIBUTE_NAMES = {
+    _COMMON_NAME: "CN",
+    der.oid("2.5.4.6"): "C",
+    der.oid("2.5.4.7"): "L",
+    der.oid("2.5.4.8"): "ST",
+    der.oid("2.5.4.9"): "STREET",
+    der.oid("2.5.4.10"): "O",
+    der.oid("2.5.4.11"): "OU",
+    der.oid("0.9.2342.19200300.100.1.1"): "UID",
+    der.oid("0.9.2342.19200300.100.1.25"): "DC",
+}
+
+NameKey = tuple[object, ...]
+Attribute = tuple[bytes, int, bytes]
+"""type (OBJECT IDENTIFIER content), tag of the value, content of the value"""
+
+
+@functools.lru_cache(maxsize=4096)
+def name_attributes(name: bytes) -> tuple[tuple[Attribute, ...], ...]:
+    """The relative distinguished names of a Name, in the order of the certificate. Raises DerError."""
+    rdns = []
+    for tag, _header, start, stop in der.members(name):
+        if tag != der.SET:
+            raise DerError("a name that is not made of sets")
+        attributes = []
+        for kind, _header, inner, end in der.children(name, start, stop):
+            if kind != der.SEQUENCE:
+                raise DerError("an attribute that is not a sequence")
+            type_start, type_stop = der.expect(name, inner, end, der.OID)
+            value_tag, value_start, value_stop = der.read(name, type_stop, end)
+            attributes.append((name[type_start:type_stop], value_tag, name[value_start:value_stop]))
+        rdns.append(tuple(attributes))
+    return tuple(rdns)
+
+
+def _escaped(text: str) -> str:
+    """RFC 4514 section 2.4, and every control or invisible character as its bytes: names come from devices."""
+    out = []
+    last = len(text) - 1
+    for index, char in enumerate(text):
+        if char in '\\"+,;<>' or (index == 0 and char in "# ") or (index == last and char == " "):
+            out.append("\\" + char)
+        elif char.isprintable():
+            out.append(char)
+        else:
+            out.extend(f"\\{byte:02X}" for byte in char.encode("utf-8", "replace"))
+    return "".join(out)
+
+
+@functools.lru_cache(maxsize=4096)
+def name_text(name: bytes) -> str:
+    """A Name as an RFC 4514 string, most specific part first. Raises DerError."""
+    rdns = []
+    for rdn in name_attributes(name):
+        parts = []
+        for kind, tag, content in rdn:
+            text = der.string(tag, content)
+            value = "#" + _tlv(tag, content).hex() if text is None else _escaped(text)
+            parts.append(f"{_ATTRIBUTE_NAMES.get(kind) or der.dotted(kind)}={value}")
+        rdns.append("+".join(parts))
+    return ",".join(reversed(rdns))
+
+
+@functools.lru_cache(maxsize=4096)
+def name_key(name: bytes) -> NameKey:
+    """What two Names that are equal by RFC 5280 section 7.1 share.
+
+    Case, runs of spaces, string type and the order inside a set do not count: an authority may write its name as
+    a PrintableString in one certificate and as a UTF8String in another. A name that cannot be read equals only itself.
+    """
+    try:
+        rdns = name_attributes(name)
+    except DerError:
+        return (name,)
+    key: list[object] = []
+    for rdn in rdns:
+        parts: list[tuple[bytes, str, bytes]] = []
+        for kind, tag, content in rdn:
+            text = der.string(tag, content)
+            if text is None:
+                parts.append((kind, "", _tlv(tag, content)))
+            else:
+                parts.append((kind, " ".join(unicodedata.normalize("NFKC", text).casefold().split()), b""))
+        key.append(tuple(sorted(parts)))
+    return tuple(key)
+
+
+def common_name(name: bytes) -> str | None:
+    """The last, hence most specific, common name of a Name; None when it has none. Raises DerError."""
+    for rdn in reversed(name_attributes(name)):
+        for kind, tag, content in reversed(rdn):
+            if kind == _COMMON_NAME:
+                return der.string(tag, content)
+    return None
+
+
+def _tlv(tag: int, content: bytes) -> bytes:
+    size = len(content)
+    if size < 0x80:
+        return bytes([tag, size]) + content
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 | len(length)]) + length + content
+
+
+@dataclass(frozen=True)
+class AuthorityKeyIdentifier:
+    """RFC 5280 section 4.2.1.1."""
+
+    key_id: bytes | None
+    issuer_keys: frozenset[NameKey]
+    """name of the issuer's own issuer"""
+    serial: int | None
+    """serial number of the issuer's certificate"""
+
+
+@dataclass(frozen=True)
+class Subtrees:
+    """Name constraints, RFC 5280 section 4.2.1.10: (GeneralName tag, content) each."""
+
+    permitted: tuple[tuple[int, bytes], ...]
+    excluded: tuple[tuple[int, bytes], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """A certificate whose frame could be read; two objects of one DER are told apart, compare `der`."""
+
+    der: bytes
+    tbs: bytes
+    """the bytes that were signed"""
+    signature_algorithm: bytes
+    """whole AlgorithmIdentifier beside the signature"""
+    inner_algorithm: bytes
+    """the same as written inside the signed bytes"""
+    signature_bits: bytes
+    version: int
+    serial: int | None
+    issuer: bytes
+    subject: bytes
+    validity: bytes
+    spki: bytes
+    """whole SubjectPublicKeyInfo"""
+    extensions: dict[bytes, tuple[bool, bytes]]
+    """type -> (critical, value); the first one where a type is repeated"""
+    defects: tuple[str, ...]
+    """what is wrong with the frame itself: trailing_data, version, serial_number, extensions"""
+
+    @functools.cached_property
+    def signature(self) -> bytes:
+        return der.bits(self.signature_bits)
+
+    @functools.cached_property
+    def subject_key(self) -> NameKey:
+        return name_key(self.subject)
+
+    @functools.cached_property
+    def issuer_key(self) -> NameKey:
+        return name_key(self.issuer)
+
+    @functools.cached_property
+    def not_before(self) -> datetime:
+        tag, start, stop = self._validity_bounds()[0]
+        return der.time(tag, self.validity[start:stop])
+
+    @functools.cached_property
+    def not_after(self) -> datetime:
+        tag, start, stop = self._validity_bounds()[1]
+        return der.time(tag, self.validity[start:stop])
+
+    def _validity_bounds(self) -> list[tuple[int, int, int]]:
+        found = [(tag, start, stop) for tag, _header, start, stop in der.members(self.validity)]
+        if len(found) != 2:
+            raise DerError("validity without two dates")
+        return found
+
+    def value(self, kind: bytes) -> bytes | None:
+        """The value of an extension."""
+        found = self.extensions.get(kind)
+        return found[1] if found else None
+
+    @functools.cached_property
+    def basic_constraints(self) -> tuple[bool, int | None] | None:
+        """(is an authority, path length); None without this extension."""
+        value = self.value(BASIC_CONSTRAINTS)
+        if value is None:
+            return None
+        is_ca, path_length = False, None
+        for tag, _header, start, stop in der.members(value):
+            if tag == der.BOOLEAN:
+                is_ca = der.boolean(value[start:stop])
+            elif tag == der.INTEGER:
+                path_length = der.integer(value[start:stop])
+            else:
+                raise DerError("unusable basic constraints")
+        return is_ca, path_length
+
+    @functools.cached_property
+    def is_ca(self) -> bool:
+        return bool(self.basic_constraints and self.basic_constraints[0])
+
+    def may(self, usage: int) -> bool:
+        """Whether the key usage allows `usage` (a mask of the first byte); without the extension all is allowed."""
+        value = self.value(KEY_USAGE)
+        if value is None:
+            return True
+        start, stop = der.expect(value, 0, len(value), der.BIT_STRING)
+        flags = der.bits(value[start:stop])
+        return bool(flags and flags[0] & usage)
+
+    @functools.cached_property
+    def extended_key_usages(self) -> frozenset[bytes] | None:
+        value = self.value(EXTENDED_KEY_USAGE)
+        if value is None:
+            return None
+        return frozenset(value[start:stop] for _tag, _header, start, stop in der.members(value))
+
+    @functools.cached_property
+    def key_id(self) -> bytes | None:
+        value = self.value(SUBJECT_KEY_IDENTIFIER)
+        if value is None:
+            return None
+        start, stop = der.expect(value, 0, len(value), der.OCTET_STRING)
+        return value[start:stop]
+
+    @functools.cached_property
+    def authority_key_id(self) -> AuthorityKeyIdentifier | None:
+        value = self.value(AUTHORITY_KEY_IDENTIFIER)
+        if value is None:
+            return None
+        key_id, issuers, serial = None, frozenset[NameKey](), None
+        for tag, _header, start, stop in der.members(value):
+            if tag == 0x80:
+                key_id = value[start:stop]
+            elif tag == 0xA1:
+                issuers = frozenset(
+                    name_key(content) for kind, content in general_names(value, start, stop) if kind == GN_DIRECTORY
+                )
+            elif tag == 0x82:
+                serial = der.integer(value[start:stop])
+        return AuthorityKeyIdentifier(key_id, issuers, serial)
+
+    @functools.cached_property
+    def alt_names(self) -> list[tuple[int, bytes]]:
+        """The subject alternative names, (GeneralName tag, content) each; empty without this extension."""
+        value = self.value(SUBJECT_ALT_NAME)
+        if value is None:
+            return []
+        start, stop = der.expect(value, 0, len(value), der.SEQUENCE)
+        return general_names(value, start, stop)
+
+    @functools.cached_property
+    def name_constraints(self) -> Subtrees | None:
+        value = self.value(NAME_CONSTRAINTS)
+        if value is None:
+            return None
+        found: dict[int, list[tuple[int, bytes]]] = {0xA0: [], 0xA1: []}
+        for tag, _header, start, stop in der.members(value):
+            if tag not in found:
+                raise DerError("unusable name constraints")
+            for kind, _inner, base, end in der.children(value, start, stop):
+                subtree = general_names(value, base, end)
+                if kind != der.SEQUENCE or not subtree:
+                    raise DerError("unusable name constraints")
+                # What follows the base is minimum and maximum, which no profile uses (RFC 5280: 0 and absent).
+                found[tag].append(subtree[0])
+        return Subtrees(tuple(found[0xA0]), tuple(found[0xA1]))
+
+    @functools.cached_property
+    def distribution_points(self) -> frozenset[tuple[int, bytes]]:
+        """The full names of all CRL distribution points, RFC 5280 section 4.2.1.13."""
+        value = self.value(CRL_DISTRIBUTION_POINTS)
+        names: set[tuple[int, bytes]] = set()
+        if value is not None:
+            for _tag, _header, start, stop in der.members(value):
+                names |= full_names(value, start, stop)
+        return frozenset(names)
+
+
+def general_names(data: bytes, start: int, stop: int) -> list[tuple[int, bytes]]:
+    """(tag, content) of each GeneralName in the content from `start` to `stop`; a directoryName is a whole Name."""
+    return [(tag, data[inner:end]) for tag, _header, inner, end in der.children(data, start, stop)]
+
+
+def full_names(data: bytes, start: int, stop: int) -> set[tuple[int, bytes]]:
+    """The full names in a DistributionPoint or IssuingDistributionPoint, given its content."""
+    names: set[tuple[int, bytes]] = set()
+    for tag, _header, inner, end in der.children(data, start, stop):
+        if tag == 0xA0:
+            for kind, _head, first, last in der.children(data, inner, end):
+                if kind == 0xA0:
+                    names |= set(general_names(data, first, last))
+    return names
+
+
+def read_extensions(data: bytes, start: int, stop: int) -> tuple[dict[bytes, tuple[bool, bytes]], bool]:
+    """The extensions in the content of a SEQUENCE OF Extension, and whether all were readable and none repeated."""
+    found: dict[bytes, tuple[bool, bytes]] = {}
+    sound = True
+    try:
+        for _tag, _header, inner, end in der.children(data, start, stop):
+            try:
+                id_start, id_stop = der.expect(data, inner, end, der.OID)
+                tag, first, last = der.read(data, id_stop, end)
+                critical = False
+                if tag == der.BOOLEAN:
+                    critical = der.boolean(data[first:last])
+                    tag, first, last = der.read(data, last, end)
+                if tag != der.OCTET_STRING or last != end:
+                    raise DerError("unusable extension")
+            except DerError:
+                sound = False
+                continue
+            kind = data[id_start:id_stop]
+            if kind in found:
+                sound = False
+            else:
+                found[kind] = (critical, data[first:last])
+    except DerError:
+        sound = False
+    return found, sound
+
+
+def parse_certificate(data: bytes) -> Certificate:
+    """The certificate in `data`; raises DerError with what is wrong when its frame cannot be read."""
+    return _parse(data) if len(data) <= MAX_CACHED_BYTES else _parse.__wrapped__(data)
+
+
+@functools.lru_cache(maxsize=2048)
+def _parse(data: bytes) -> Certificate:
+    if len(data) > MAX_CERTIFICATE_BYTES:
+        raise DerError(f"{len(data)} bytes, more than the {MAX_CERTIFICATE_BYTES} that are read")
+    start, stop = der.expect(data, 0, len(data), der.SEQUENCE)
+    outer = der.children(data, start, stop)
+    if [element[0] for element in outer] != [der.SEQUENCE, der.SEQUENCE, der.BIT_STRING]:
+        raise DerError("not a certificate")
+    defects = [] if stop == len(data) else ["trailing_data"]
+    _tag, tbs_header, tbs_start, tbs_stop = outer[0]
+    fields = der.children(data, tbs_start, tbs_stop)
+    version = 1
+    if fields and fields[0][0] == 0xA0:
+        _tag, _header, first, last = fields.pop(0)
+        try:
+            first, last = der.expect(data, first, last, der.INTEGER)
+            version = der.integer(data[first:last]) + 1
+        except DerError:
+            version = 0
+    if version not in (1, 2, 3):
+        defects.append("version")
+    shape = [der.INTEGER, der.SEQUENCE, der.SEQUENCE, der.SEQUENCE, der.SEQUENCE, der.SEQUENCE]
+    if [field[0] for field in fields[:6]] != shape:
+        raise DerError("not a certificate")
+    serial: int | None = None
+    try:
+        serial = der.integer(data[fields[0][2] : fields[0][3]])
+    except DerError:
+        defects.append("serial_number")
+    extensions: dict[bytes, tuple[bool, bytes]] = {}
+    for tag, _header, first, last in fields[6:]:
+        if tag == 0xA3:
+            try:
+                first, last = der.expect(data, first, last, der.SEQUENCE)
+                extensions, sound = read_extensions(data, first, last)
+            except DerError:
+                sound = False
+            if not sound:
+                defects.append("extensions")
+
+    def whole(element: tuple[int, int, int, int]) -> bytes:
+        return data[element[1] : element[3]]
+
+    return Certificate(
+        der=data,
+        tbs=data[tbs_header:tbs_stop],
+        signature_algorithm=whole(outer[1]),
+        inner_algorithm=whole(fields[1]),
+        signature_bits=data[outer[2][2] : outer[2][3]],
+        version=version,
+        serial=serial,
+        issuer=whole(fields[2]),
+        validity=whole(fields[3]),
+        subject=whole(fields[4]),
+        spki=whole(fields[5]),
+        extensions=extensions,
+        defects=tuple(defects),
+    )
