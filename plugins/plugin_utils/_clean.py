@@ -1,0 +1,42 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What comes from outside, brought to a known shape: bounded printable text, finite numbers, lists and mappings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import visible
+
+MAX_TEXT = 256
+MAX_ITEMS = 50
+_MAX_NUMBER = 1e15
+
+
+def clean_text(value: Any) -> str:
+    """`value` as one printable line of at most MAX_TEXT characters."""
+    return visible(value, MAX_TEXT)
+
+
+def clean_texts(values: Any) -> list[str]:
+    """The strings of a list, cleaned; the first MAX_ITEMS of them."""
+    return [visible(value, MAX_TEXT) for value in as_list(values)[:MAX_ITEMS] if isinstance(value, str)]
+
+
+def as_mapping(value: Any) -> Mapping[str, Any]:
+    """`value` where it is a mapping, else an empty one: a damaged observation is one that tells nothing."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def as_list(value: Any) -> list[Any]:
+    """`value` as a list where it is a list or a tuple, else empty."""
+    return list(value) if isinstance(value, (list, tuple)) else []
+
+
+def as_number(value: Any) -> float | None:
+    """A finite number as float; None for anything else (booleans, NaN, infinities, text)."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if -_MAX_NUMBER < value < _MAX_NUMBER else None

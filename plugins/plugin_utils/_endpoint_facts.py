@@ -1,0 +1,142 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One TLS endpoint as the checks look at it: what was seen of it, with dates parsed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import as_list, as_mapping, clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import parse_instant
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._visits import Visit
+
+#: What an endpoint did instead of speaking TLS -> why its certificate could not be looked at.
+_OUTCOME_REASONS = {
+    "not_tls": "plaintext_endpoint",
+    "refused": "endpoint_refused",
+    "silent": "endpoint_silent",
+    "reset": "endpoint_reset",
+    "closed": "endpoint_closed",
+    "unreachable": "endpoint_unreachable",
+    "starttls_refused": "starttls_refused",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One certificate of a chain. `not_before` and `not_after` are None where it could not be read."""
+
+    entry: Mapping[str, Any]
+    not_before: datetime | None
+    not_after: datetime | None
+    self_issued: bool
+
+    @property
+    def readable(self) -> bool:
+        """Whether its dates, and so the rest of it, were read."""
+        return self.not_before is not None and self.not_after is not None and not self.entry.get("error")
+
+    def identity(self) -> dict[str, Any]:
+        """Which certificate this is, in words and by fingerprint."""
+        return {
+            "subject": clean_text(self.entry.get("subject")),
+            "fingerprint_sha256": clean_text(self.entry.get("fingerprint_sha256")),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointFacts:
+    """What is known of one endpoint.
+
+    label:   "https:443", or "peer:pacs.hopital.example:2762" for a server that the device talks to
+    seen:    its part of the observation; None where the visit does not show it
+    missing: the reason for what is not seen, and `context` what goes with it
+    names:   the names that its certificate must carry
+    """
+
+    label: str | None
+    peer: bool
+    names: tuple[str, ...]
+    seen: Mapping[str, Any] | None
+    missing: str
+    context: dict[str, Any] = field(default_factory=dict)
+    aborted: bool = False
+    visited_at: datetime | None = None
+    chain: tuple[Link, ...] = ()
+
+    @property
+    def outcome(self) -> Any:
+        """What the endpoint did when it was spoken to."""
+        return None if self.seen is None else self.seen.get("outcome")
+
+    def unseen(self) -> Verdict | None:
+        """Why the endpoint could not be looked at; None where it spoke TLS."""
+        if self.seen is None:
+            return Verdict(self.missing, dict(self.context))
+        outcome = self.seen.get("outcome")
+        if outcome == "tls":
+            return None
+        observed = dict(self.context, outcome=clean_text(outcome))
+        if self.seen.get("error"):
+            observed["error"] = clean_text(self.seen["error"])
+        # In a visit that was broken off, silence says nothing of the endpoint; plaintext was seen all the same.
+        if self.aborted and outcome != "not_tls":
+            return Verdict("visit_aborted", observed)
+        return Verdict(
+            _OUTCOME_REASONS.get(outcome, "not_observed") if isinstance(outcome, str) else "not_observed", observed
+        )
+
+    def certificate_unseen(self) -> Verdict | None:
+        """Why the certificate of the endpoint itself cannot be judged; None where it can."""
+        if self.chain:
+            leaf = self.chain[0]
+            if leaf.readable:
+                return None
+            return unreadable(leaf)
+        return self.unseen() or Verdict("visit_aborted" if self.aborted else "certificate_not_seen", dict(self.context))
+
+
+def unreadable(link: Link) -> Verdict:
+    """The verdict on a certificate that was sent and that cannot be read whole."""
+    observed = link.identity()
+    observed["error"] = clean_text(link.entry.get("error") or "")
+    return Verdict("certificate_unreadable", observed)
+
+
+def read_chain(entries: Any) -> tuple[Link, ...]:
+    """The certificates as sent, leaf first."""
+    links = []
+    for item in as_list(entries):
+        entry = as_mapping(item)
+        subject = entry.get("subject")
+        links.append(
+            Link(
+                entry,
+                parse_instant(entry.get("not_before")),
+                parse_instant(entry.get("not_after")),
+                bool(subject) and subject == entry.get("issuer"),
+            )
+        )
+    return tuple(links)
+
+
+def endpoint_facts(
+    label: str, names: tuple[str, ...], visit: Visit, seen: Mapping[str, Any] | None, *, peer: bool
+) -> EndpointFacts:
+    """The facts of one endpoint from the visit that showed it, or did not."""
+    return EndpointFacts(
+        label=label,
+        peer=peer,
+        names=names,
+        seen=seen,
+        missing=visit.missing,
+        context=visit.context,
+        aborted=visit.aborted,
+        visited_at=visit.at,
+        chain=() if seen is None else read_chain(seen.get("chain")),
+    )

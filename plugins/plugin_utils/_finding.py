@@ -1,0 +1,80 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a verdict to a finding: what the table, the vendor's limits, attestations and waivers make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._attestations import Attestations
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import Check, load_checklist
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import as_mapping, clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._waivers import Waivers
+
+PEER_PREFIX = "peer:"
+_ATTESTED = {"pass": "attested_pass", "fail": "attested_fail"}
+
+
+@dataclass(frozen=True, slots=True)
+class FindingMaker:
+    """Makes the findings of one device."""
+
+    device: str
+    vendor_limits: Mapping[str, Any]
+    attestations: Attestations
+    waivers: Waivers
+    now: datetime
+
+    def make(self, check: Check, verdict: Verdict, endpoint: str | None) -> dict[str, Any]:
+        """One finding, all keys present. KeyError for a reason that the table does not have."""
+        common = load_checklist().common
+        reason = check.reasons.get(verdict.reason) or common[verdict.reason]
+        observed, expected, source, due = verdict.observed, verdict.expected, check.source, verdict.due
+        severity = reason.severity
+        if reason.status == "not_assessed":
+            attestation = self.attestations.find(self.device, check.name, endpoint, self.now)
+            if attestation:
+                observed = {"not_assessed": reason.name, "attestation": attestation.as_dict()}
+                reason, source = common[_ATTESTED[attestation.result]], "attestation"
+                severity = check.attested_severity if attestation.result == "fail" else "info"
+        on_peer = endpoint is not None and endpoint.startswith(PEER_PREFIX)
+        if reason.name in (_ATTESTED["pass"], _ATTESTED["fail"]):
+            owner = "it" if on_peer else check.owner
+        else:
+            owner = reason.peer_owner if on_peer else reason.owner
+        status = reason.status
+        if status == "fail":
+            waiver = self.waivers.find(self.device, check.name, reason.name, endpoint, self.now)
+            if waiver:
+                status = "waived"
+                expected = {**expected, "waiver": waiver.as_dict()}
+            # A limit of the device is none of the servers it talks to.
+            if check.name in self.vendor_limits and not on_peer:
+                owner = "vendor"
+                expected = {**expected, "vendor_limit": clean_text(self.vendor_limits[check.name])}
+        return {
+            "check": check.name,
+            "device": self.device,
+            "endpoint": endpoint,
+            "status": status,
+            "severity": severity,
+            "reason": reason.name,
+            "observed": observed,
+            "expected": expected,
+            "owner": owner,
+            "due": due,
+            "source": source,
+            "references": list(check.references),
+        }
+
+
+def finding_maker(
+    device: Mapping[str, Any], attestations: Attestations, waivers: Waivers, now: datetime
+) -> FindingMaker:
+    """The maker for this device's card."""
+    return FindingMaker(str(device["name"]), as_mapping(device.get("vendor_limits")), attestations, waivers, now)

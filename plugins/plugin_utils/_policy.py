@@ -1,0 +1,149 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The policy: the built-in values (data/policy.yml), and a hospital's own over them.
+
+A key or a value that nobody understands stops the run: a policy that is half applied is worse than none.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import french, require_language
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
+
+
+class PolicyError(ValueError):
+    """A policy that cannot be applied; the message names the key, what it accepts and the way out."""
+
+
+def _close(word: str, words: list[str]) -> str:
+    matches = difflib.get_close_matches(word, words, n=3, cutoff=0.5)
+    return f" Did you mean {' or '.join(matches)}?" if matches else ""
+
+
+def _bounds(spec: Mapping[str, Any]) -> str:
+    parts = []
+    if "minimum" in spec:
+        parts.append(f"at least {spec['minimum']}")
+    if "maximum" in spec:
+        parts.append(f"at most {spec['maximum']}")
+    return ", " + " and ".join(parts) if parts else ""
+
+
+def _accepts(spec: Mapping[str, Any]) -> str:
+    """What a key accepts, in words."""
+    kind = spec["type"]
+    unit = f" ({spec['unit']})" if "unit" in spec else ""
+    if kind == "choice":
+        return "one of " + ", ".join(spec["choices"])
+    if kind == "list":
+        return "a list of values among " + ", ".join(spec["choices"])
+    if kind == "fraction":
+        return "a number above 0 and below 1, or a fraction such as 1/3"
+    if kind == "services":
+        return "a mapping from service names to lists of TCP ports (null takes a service off the table)"
+    return ("an integer" if kind == "integer" else "a number") + unit + _bounds(spec)
+
+
+def _is_number(value: Any, kind: type | tuple[type, ...]) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _fraction(value: Any) -> float | None:
+    if not _is_number(value, (int, float, str)):
+        return None
+    try:
+        number = float(Fraction(value))
+    except (ValueError, ZeroDivisionError, OverflowError):
+        return None
+    return number if 0 < number < 1 else None
+
+
+def _services(value: Any, built_in: Mapping[str, list[int]]) -> dict[str, list[int]] | None:
+    if not isinstance(value, Mapping):
+        return None
+    merged = {name: list(ports) for name, ports in built_in.items()}
+    for name, ports in value.items():
+        if not isinstance(name, str) or not name:
+            return None
+        if ports is None:
+            merged.pop(name, None)
+            continue
+        if not isinstance(ports, (list, tuple)) or not all(
+            _is_number(port, int) and 0 < port < 65536 for port in ports
+        ):
+            return None
+        merged[str(name)] = [int(port) for port in ports]
+    return merged
+
+
+def _read(spec: Mapping[str, Any], value: Any) -> Any:
+    """`value` as the policy keeps it; None where the key does not accept it."""
+    kind = spec["type"]
+    if kind == "choice":
+        return str(value) if isinstance(value, str) and value in spec["choices"] else None
+    if kind == "list":
+        if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
+            return None
+        return [str(item) for item in value] if all(item in spec["choices"] for item in value) else None
+    if kind == "fraction":
+        return _fraction(value)
+    if kind == "services":
+        return _services(value, spec["value"])
+    if not _is_number(value, int if kind == "integer" else (int, float)):
+        return None
+    # Written so that NaN fails too.
+    return value if spec.get("minimum", value) <= value <= spec.get("maximum", float("1e15")) else None
+
+
+def load_policy(overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The built-in policy with `overrides` merged over it; services merge one by one, lists are replaced.
+
+    Raises PolicyError for an unknown key, a value that the key does not accept, or windows that contradict
+    each other.
+    """
+    specs: Mapping[str, Mapping[str, Any]] = load_data("policy")
+    if overrides is None:
+        overrides = {}
+    if not isinstance(overrides, Mapping):
+        raise PolicyError(f"policy: a mapping is needed, not {type(overrides).__name__}")
+    for key in overrides:
+        if key not in specs:
+            hint = _close(str(key), list(specs)) or f" Known keys: {', '.join(specs)}."
+            raise PolicyError(f"policy.{key}: unknown key.{hint}")
+    policy: dict[str, Any] = {}
+    for key, spec in specs.items():
+        given = overrides.get(key, spec["value"])
+        value = _read(spec, given)
+        if value is None:
+            hint = _close(given, spec["choices"]) if isinstance(given, str) and "choices" in spec else ""
+            raise PolicyError(f"policy.{key}: {given!r} is not accepted; give {_accepts(spec)}.{hint}")
+        policy[key] = value
+    for urgent, plan in (("urgent_days", "plan_days"), ("urgent_fraction", "plan_fraction")):
+        if policy[urgent] > policy[plan]:
+            raise PolicyError(
+                f"policy.{urgent}: {policy[urgent]} is more than {plan} ({policy[plan]}); lower it, or raise {plan}"
+            )
+    return policy
+
+
+def describe_policy(language: str) -> list[dict[str, Any]]:
+    """Every key as {key, value, accepts, description}, in the order of the data file, for pages and for people."""
+    require_language(language)
+    rows = []
+    for key, spec in load_data("policy").items():
+        text = spec["describe"][language]
+        rows.append(
+            {
+                "key": key,
+                "value": spec["value"],
+                "accepts": _accepts(spec),
+                "description": french(text) if language == "fr" else text,
+            }
+        )
+    return rows

@@ -1,0 +1,117 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which observation of a device counts, and what may be said of the things it does not show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import as_list, as_mapping, clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import instant_text, parse_instant
+
+# An observation may be a little ahead of `now`: the clocks of two machines, or `now` given as a plain date.
+_FUTURE_ALLOWED = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One network visit, as far as it can be believed.
+
+    facts:   the observation, empty where nothing in it counts
+    at:      when it was made (None where nothing counts)
+    missing: the reason given for whatever it does not show
+    context: what goes with that reason into a finding's `observed`
+    aborted: the visit was broken off; what was seen before that counts
+    """
+
+    facts: Mapping[str, Any]
+    at: datetime | None
+    missing: str
+    context: dict[str, Any] = field(default_factory=dict)
+    aborted: bool = False
+
+
+def peer_key(peer: Mapping[str, Any]) -> str:
+    """The `device` of the observation made of this peer."""
+    return f"peer:{peer.get('address')}:{peer.get('port')}"
+
+
+def observed_at(observation: Mapping[str, Any]) -> datetime | None:
+    """When an observation was finished, else started."""
+    return parse_instant(observation.get("finished_at")) or parse_instant(observation.get("started_at"))
+
+
+def newest_network(observations: Iterable[Mapping[str, Any]], device: str) -> Mapping[str, Any] | None:
+    """The latest network observation of `device`; one without a readable date only where there is no other."""
+    best: Mapping[str, Any] | None = None
+    best_at: datetime | None = None
+    for observation in observations:
+        if observation.get("device") != device or observation.get("source", "network") != "network":
+            continue
+        at = observed_at(observation)
+        if best is None or (at is not None and (best_at is None or at >= best_at)):
+            best, best_at = observation, at
+    return best
+
+
+def _context(observation: Mapping[str, Any], at: datetime | None) -> dict[str, Any]:
+    context: dict[str, Any] = {"visited_at": None if at is None else instant_text(at)}
+    for key, name in (("visit_reason", "reason"), ("detail", "detail")):
+        if isinstance(observation.get(name), str):
+            context[key] = clean_text(observation[name])
+    return context
+
+
+def _unusable(at: datetime | None, policy: Mapping[str, Any], now: datetime) -> str | None:
+    if at is None or at - now > _FUTURE_ALLOWED:
+        return "observation_undated"
+    if now - at > timedelta(days=policy["observation_max_age_days"]):
+        return "observation_too_old"
+    return None
+
+
+def device_visit(
+    device: Mapping[str, Any], observation: Mapping[str, Any] | None, policy: Mapping[str, Any], now: datetime
+) -> Visit:
+    """What the visit of the device itself allows to say."""
+    if observation is None:
+        return Visit({}, None, "consent_missing" if device.get("consent") is False else "not_observed")
+    at = observed_at(observation)
+    context = _context(observation, at)
+    unusable = _unusable(at, policy, now)
+    if unusable:
+        return Visit({}, None, unusable, context)
+    outcome = observation.get("outcome")
+    if outcome == "observed":
+        return Visit(observation, at, "not_observed", context)
+    if outcome == "aborted":
+        return Visit(observation, at, "visit_aborted", context, aborted=True)
+    if outcome == "unreachable":
+        return Visit({}, None, "device_unreachable", context)
+    reason = observation.get("reason")
+    return Visit({}, None, reason if reason in ("consent_missing", "inventory_invalid") else "not_observed", context)
+
+
+def peer_visit(observation: Mapping[str, Any] | None, policy: Mapping[str, Any], now: datetime) -> Visit:
+    """What the visit of a server that the device talks to allows to say."""
+    if observation is None:
+        return Visit({}, None, "peer_not_observed")
+    visit = device_visit({}, observation, policy, now)
+    if visit.missing == "device_unreachable":
+        return Visit({}, None, "endpoint_unreachable", visit.context)
+    return (
+        replace(visit, missing="peer_not_observed") if visit.missing in ("not_observed", "inventory_invalid") else visit
+    )
+
+
+def endpoint_seen(visit: Visit, port: Any, service: Any) -> Mapping[str, Any] | None:
+    """The observed endpoint at this port, spoken to as this service (None: whatever the service); None if unseen."""
+    for entry in as_list(visit.facts.get("endpoints")):
+        seen = as_mapping(entry)
+        if seen.get("port") == port and (service is None or seen.get("service") in (None, service)):
+            return seen
+    return None
