@@ -99,16 +99,18 @@ class Connection:
         """What has come (b"" at the end of file or once max_bytes are read); PeerReset, DeadlineExpired."""
         if self._budget <= 0:
             return b""
-        if time.monotonic() >= self.deadline:
-            # A peer that trickles for ever is always readable: the deadline holds for it too.
-            raise DeadlineExpired
-        await readable(self._sock, self.deadline)
-        try:
-            data = self._sock.recv(min(_READ_SIZE, self._budget))
-        except (BlockingIOError, InterruptedError):
-            return await self.receive()
-        except OSError:
-            raise PeerReset from None
+        while True:
+            if time.monotonic() >= self.deadline:
+                # A peer that trickles for ever is always readable: the deadline holds for it too.
+                raise DeadlineExpired
+            await readable(self._sock, self.deadline)
+            try:
+                data = self._sock.recv(min(_READ_SIZE, self._budget))
+                break
+            except (BlockingIOError, InterruptedError):
+                continue
+            except OSError:
+                raise PeerReset from None
         self._budget -= len(data)
         self._traffic.bytes_received += len(data)
         if not data:

@@ -65,9 +65,8 @@ class _Words:
 
     async def line(self) -> bytes:
         """The next line, without its end."""
-        while b"\n" not in self.seen[self._at :]:
+        while (end := self.seen.find(b"\n", self._at)) < 0:
             await self._more()
-        end = self.seen.index(b"\n", self._at)
         line = self.seen[self._at : end]
         self._at = end + 1
         return line.rstrip(b"\r")
@@ -150,10 +149,13 @@ async def _ldap(stream: Stream) -> Stream:
     size = head[1]
     if size & 0x80:
         count = size & 0x7F
-        if not 1 <= count <= 2:
+        # Active Directory writes every length in four bytes.
+        if not 1 <= count <= 4:
             raise WrongProtocol(words.seen)
         size = int.from_bytes(await words.block(count), "big")
-    body = await words.block(min(size, _MAX_WORDS))
+    if size > _MAX_WORDS:
+        raise WrongProtocol(words.seen)
+    body = await words.block(size)
     # messageID (INTEGER 1), then ExtendedResponse [APPLICATION 24] with an ENUMERATED resultCode.
     at = body.find(b"\x0a\x01")
     if not body.startswith(b"\x02\x01\x01\x78") or at < 0:
@@ -218,7 +220,7 @@ class _TdsStream:
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self._raw = b""
+        self._raw = bytearray()
 
     @property
     def deadline(self) -> float:
@@ -232,14 +234,18 @@ class _TdsStream:
         await self._stream.send(_tds_packet(data))
 
     async def receive(self) -> bytes:
-        while len(self._raw) < 8 or len(self._raw) < self._size():
-            data = await self._stream.receive()
-            if not data:
-                return b""
-            self._raw += data
-        size = self._size()
-        body, self._raw = self._raw[8:size], self._raw[size:]
-        return body if body else await self.receive()
+        raw = self._raw
+        while True:
+            while len(raw) < 8 or len(raw) < self._size():
+                data = await self._stream.receive()
+                if not data:
+                    return b""
+                raw += data
+            size = self._size()
+            body = bytes(raw[8:size])
+            del raw[:size]
+            if body:
+                return body
 
     def _size(self) -> int:
         return max(8, int.from_bytes(self._raw[2:4], "big"))
