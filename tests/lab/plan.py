@@ -11,8 +11,9 @@ import yaml
 
 DEVICES_FILE = Path(__file__).with_name("devices.yml")
 
-# The checks of the checklist; a device with one reason for all of them (no consent, unreachable) names only the reason.
-CHECKS = (
+# What a visit over the network can tell; a device with one reason for all of it (no consent, switched off) names the
+# reason alone.
+NETWORK_CHECKS = (
     "certificate_validity",
     "certificate_signature",
     "certificate_key",
@@ -21,16 +22,6 @@ CHECKS = (
     "tls_versions",
     "clock_offset",
     "open_ports",
-    "time_zone",
-    "ntp_client",
-    "default_passwords",
-    "stale_accounts",
-    "admin_interface",
-    "tls_failure_logs",
-    "config_backup",
-    "trust_store",
-    "cmms_record",
-    "label",
 )
 
 
@@ -38,6 +29,7 @@ CHECKS = (
 class Plan:
     """The demo hospital as devices.yml describes it; `devices` and `peers` are its dictionaries, addresses resolved."""
 
+    checks: list[str]
     domain: str
     watched_ports: list[dict[str, Any]]
     wards: dict[str, dict[str, Any]]
@@ -73,10 +65,10 @@ def load_plan(network: str | None = None, path: Path = DEVICES_FILE) -> Plan:
     for device in data["devices"]:
         reasons = device["not_assessed"]
         if isinstance(reasons, str):
-            device["not_assessed"] = dict.fromkeys(CHECKS, reasons)
-        else:
-            device["not_assessed"] = {**everywhere, **reasons}
+            reasons = dict.fromkeys(NETWORK_CHECKS, reasons)
+        device["not_assessed"] = {**everywhere, **reasons}
     return Plan(
+        checks=[*NETWORK_CHECKS, *everywhere],
         domain=data["domain"],
         watched_ports=data["watched_ports"],
         wards=data["wards"],
