@@ -116,13 +116,20 @@ def boolean(content: bytes) -> bool:
 
 
 def bits(content: bytes) -> bytes:
-    """The bytes of a BIT STRING that holds whole bytes or flags; the bits that do not count are cleared."""
+    """The bytes of a BIT STRING that holds flags; the bits that do not count are cleared."""
     if not content or content[0] > 7 or (content[0] and len(content) < 2):
         raise DerError("unusable bit string")
     unused = content[0]
     if not unused:
         return content[1:]
     return content[1:-1] + bytes([content[-1] & (0xFF << unused) & 0xFF])
+
+
+def whole_bytes(content: bytes) -> bytes:
+    """The bytes of a BIT STRING in which every bit counts: a signature or a key has one spelling."""
+    if content[:1] != b"\0":
+        raise DerError("a bit string that is not made of whole bytes")
+    return content[1:]
 
 
 @functools.lru_cache(maxsize=1024)

@@ -144,10 +144,10 @@ def _authority_problems(path: tuple[Certificate, ...], position: int, authoritie
     is_ca, path_length = issuer.basic_constraints or (issuer is path[-1], None)
     if not is_ca:
         yield problem("not_a_ca", "issued a certificate without being an authority")
+    elif not issuer.may(_KEY_CERT_SIGN):
+        yield problem("key_usage", "issued a certificate though its key usage does not allow it")
     elif path_length is not None and authorities_below > path_length:
         yield problem("path_length", f"allows {path_length} authorities below it, the path has {authorities_below}")
-    if not issuer.may(_KEY_CERT_SIGN):
-        yield problem("key_usage", "issued a certificate though its key usage does not allow it")
     subtrees = issuer.name_constraints
     if subtrees is None:
         return

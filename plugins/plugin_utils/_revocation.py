@@ -127,7 +127,7 @@ def parse_crl(data: bytes) -> Crl:
         entries=entries,
         tbs=data[header:tbs_stop],
         algorithm=algorithm,
-        signature=der.bits(data[outer[2][2] : outer[2][3]]),
+        signature=der.whole_bytes(data[outer[2][2] : outer[2][3]]),
         only_users=0x81 in scope.flags,
         only_authorities=0x82 in scope.flags,
         foreign=bool(scope.flags & {0x84, 0x85}),

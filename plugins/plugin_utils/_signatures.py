@@ -195,7 +195,7 @@ def _nth(elements: list[der.Element], index: int) -> der.Element:
 def _rsa_numbers(spki: bytes) -> tuple[int, int]:
     """Modulus and public exponent."""
     key = der.members(spki)[1]
-    numbers = der.bits(spki[key[2] : key[3]])
+    numbers = der.whole_bytes(spki[key[2] : key[3]])
     fields = der.members(numbers)
     if [field[0] for field in fields] != [der.INTEGER, der.INTEGER]:
         raise DerError("not an RSA public key")

@@ -190,7 +190,7 @@ class Certificate:
 
     @functools.cached_property
     def signature(self) -> bytes:
-        return der.bits(self.signature_bits)
+        return der.whole_bytes(self.signature_bits)
 
     @functools.cached_property
     def subject_key(self) -> NameKey:

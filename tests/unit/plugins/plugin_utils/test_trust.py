@@ -1,0 +1,720 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verdict on a chain names its deepest real cause, and a hostile chain costs bounded time."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _signatures
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import (
+    CertificateSourceError,
+    load_certificates,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._trust import TrustJudge
+from ansible_collections.biomed.cert_hygiene.tests.unit import pki_factory as pki
+
+NOW = pki.NOW
+AKI, SKI = x509.AuthorityKeyIdentifier, x509.SubjectKeyIdentifier
+EKU, KU, BC = x509.ExtendedKeyUsage, x509.KeyUsage, x509.BasicConstraints
+
+STATUSES = {
+    "trusted": {"anchor_reached", "leaf_is_anchor"},
+    "self_signed": {"self_signed"},
+    "unknown_authority": {"issuer_unknown", "issuer_key_unknown", "root_not_trusted"},
+    "incomplete_chain": {"intermediate_known", "intermediate_unknown"},
+    "expired_in_chain": {"intermediate_expired", "anchor_expired"},
+    "not_yet_valid_in_chain": {"intermediate_not_yet_valid", "anchor_not_yet_valid"},
+    "bad_signature": {"signature_invalid", "not_a_ca", "key_usage", "path_length", "name_constraints"},
+    "revoked": {"leaf_revoked", "intermediate_revoked"},
+    "not_assessed": {
+        "no_anchors",
+        "no_chain",
+        "leaf_unreadable",
+        "link_unreadable",
+        "algorithm_unsupported",
+        "critical_extension",
+        "name_constraints_unsupported",
+        "purpose",
+        "chain_order",
+        "search_limit",
+    },
+}
+
+
+def well_formed(verdict: dict[str, Any]) -> bool:
+    """Whether a verdict has the documented shape and survives JSON."""
+    return (
+        set(verdict) == {"status", "cause", "anchor", "link", "date", "detail", "revocation"}
+        and verdict["cause"] in STATUSES[verdict["status"]]
+        and set(verdict["revocation"]) == {"status", "detail"}
+        and bool(verdict["detail"])
+        and json.loads(json.dumps(verdict, ensure_ascii=False).encode("utf-8")) == verdict
+    )
+
+
+# --- the table ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    expect: str
+    """status/cause"""
+    anchors: Sequence[pki.Identity]
+    chain: Sequence[pki.Identity | bytes]
+    known: Sequence[pki.Identity] = ()
+    purpose: Any = "server"
+
+    def verdict(self) -> dict[str, Any]:
+        judge = TrustJudge([one.der for one in self.anchors], [one.der for one in self.known])
+        return judge.judge([one if isinstance(one, bytes) else one.der for one in self.chain], NOW, self.purpose)
+
+
+ROOT = pki.make("Root", ca=True)
+MIDDLE = pki.make("Middle", ROOT, ca=True)
+DEVICE = pki.make("device", MIDDLE, dns=["device.hopital.example"])
+STRANGER = pki.make("Stranger Root", ca=True)
+STRANGER_MIDDLE = pki.make("Stranger Middle", STRANGER, ca=True)
+SELF = pki.make("self")
+EXPIRED = pki.make("expired", days=(-9, -1))
+RSA_ROOT = pki.make("RSA Root", ca=True, kind="rsa2048")
+RSA_MIDDLE = pki.make("RSA Middle", RSA_ROOT, ca=True, kind="rsa2048")
+RSA_DEVICE = pki.make("rsa device", RSA_MIDDLE)
+# Another key under the name of MIDDLE, as after a renewal with a new key.
+OTHER_MIDDLE = pki.make("Middle", ROOT, ca=True, label="Middle, second key")
+
+
+def issued(issuer: pki.Identity, **settings: Any) -> pki.Identity:
+    return pki.make("device", issuer, **settings)
+
+
+def long_chain(length: int) -> list[pki.Identity]:
+    """A device below `length` authorities, the device first and the root last."""
+    chain = [pki.make("Level 0", ca=True)]
+    for level in range(1, length):
+        chain.insert(0, pki.make(f"Level {level}", chain[0], ca=True))
+    return [issued(chain[0]), *chain]
+
+
+LONG = long_chain(9)
+
+
+def cross_signed() -> dict[str, Case]:
+    """The issuing authority has a certificate of its own root and one of an older root."""
+    old_root = pki.make("Old Root", ca=True, days=(-4000, -5))
+    new_root = pki.make("New Root", ca=True)
+    by_old = pki.make("Crossed", old_root, ca=True)
+    by_new = pki.make("Crossed", new_root, ca=True)
+    stale = pki.make("Crossed", new_root, ca=True, days=(-900, -1))
+    device = issued(by_new)
+    # The new root, certified by the old one: the classic bridge for clients that know the old root alone.
+    bridge = pki.make("New Root", old_root, ca=True)
+    return {
+        "cross-signed, both sent, new root known": Case(
+            "trusted/anchor_reached", [new_root], [device, by_old, by_new, old_root]
+        ),
+        "cross-signed, a stale and a good certificate": Case(
+            "trusted/anchor_reached", [new_root], [device, stale, by_new]
+        ),
+        "cross-signed, the good path wins over an expired anchor": Case(
+            "trusted/anchor_reached", [old_root, new_root], [device, by_old, by_new]
+        ),
+        "cross-signed, only the expired path is known": Case(
+            "expired_in_chain/anchor_expired", [old_root], [device, by_old, by_new]
+        ),
+        "bridge sent though the new root is an anchor": Case(
+            "trusted/anchor_reached", [new_root], [device, by_new, bridge, old_root]
+        ),
+        "bridge is the only way": Case("expired_in_chain/anchor_expired", [old_root], [device, by_new, bridge]),
+        "the server sends a stale one, others send the good one": Case(
+            "expired_in_chain/intermediate_expired", [new_root], [device, stale], [by_new]
+        ),
+    }
+
+
+def name_constraints(
+    permitted: Sequence[x509.GeneralName] = (), excluded: Sequence[x509.GeneralName] = ()
+) -> pki.Identity:
+    value = x509.NameConstraints(permitted or None, excluded or None)
+    return pki.make("Bound", ROOT, ca=True, extra=[(value, True)])
+
+
+DNS_BOUND = name_constraints([x509.DNSName("hopital.example")])
+DNS_EXCLUDED = name_constraints(excluded=[x509.DNSName("dmz.hopital.example")])
+IP_BOUND = name_constraints([x509.IPAddress(ip_network("10.20.0.0/16"))])
+IP6_BOUND = name_constraints([x509.IPAddress(ip_network("2001:db8::/32"))])
+HOSPITAL_NAME = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Test Hospital")])
+DIRECTORY_BOUND = name_constraints([x509.DirectoryName(HOSPITAL_NAME)])
+URI_BOUND = name_constraints([x509.UniformResourceIdentifier("hopital.example")])
+
+
+def constrained(authority: pki.Identity, **names: Any) -> list[pki.Identity]:
+    return [issued(authority, **names), authority]
+
+
+V1_ROOT = pki.rebuild(RSA_ROOT, RSA_ROOT, version=None, extensions=None)
+V1_MIDDLE = pki.rebuild(RSA_MIDDLE, RSA_ROOT, version=None, extensions=None)
+BARE = (KU, SKI, AKI)
+BARE_ROOT = pki.make("Bare Root", ca=True, without=BARE)
+BARE_MIDDLE = pki.make("Bare Middle", BARE_ROOT, ca=True, without=BARE)
+NOT_CA = pki.make("Not an authority", ROOT)
+
+
+def corrupted(identity: pki.Identity) -> bytes:
+    """The same certificate with the last byte of its signature changed."""
+    return identity.der[:-1] + bytes([identity.der[-1] ^ 1])
+
+
+def printable(identity: pki.Identity, signer: pki.Identity) -> pki.Identity:
+    """The same certificate with its issuer's name in other letters, spaces and string types."""
+    issuer = pki.raw_name(("2.5.4.10", 0x13, b"TEST   hospital "), ("2.5.4.3", 0x1E, "rsa middle".encode("utf-16-be")))
+    return pki.rebuild(identity, signer, issuer=issuer)
+
+
+def named_issuer(identity: pki.Identity) -> x509.AuthorityKeyIdentifier:
+    """An authority key identifier that names the issuer's certificate by its own issuer and serial number."""
+    certificate = identity.certificate
+    return AKI(None, [x509.DirectoryName(certificate.issuer)], certificate.serial_number)
+
+
+def weird(identity: pki.Identity, signer: pki.Identity, *extensions: bytes) -> pki.Identity:
+    return pki.rebuild(identity, signer, extensions=b"".join([*pki.raw_extensions(identity), *extensions]))
+
+
+UNKNOWN_EXTENSION = "1.3.6.1.4.1.99999.1"
+
+CASES: dict[str, Case] = {
+    # trusted
+    "as it should be": Case("trusted/anchor_reached", [ROOT], [DEVICE, MIDDLE]),
+    "root sent too": Case("trusted/anchor_reached", [ROOT], [DEVICE, MIDDLE, ROOT]),
+    "wrong order": Case("trusted/anchor_reached", [ROOT], [DEVICE, ROOT, MIDDLE]),
+    "duplicates": Case("trusted/anchor_reached", [ROOT], [DEVICE, DEVICE, MIDDLE, MIDDLE, ROOT, ROOT]),
+    "strangers in between": Case("trusted/anchor_reached", [ROOT], [DEVICE, STRANGER, SELF, MIDDLE, STRANGER_MIDDLE]),
+    "several anchors": Case("trusted/anchor_reached", [STRANGER, RSA_ROOT, ROOT], [DEVICE, MIDDLE]),
+    "issued by the root": Case("trusted/anchor_reached", [ROOT], [issued(ROOT)]),
+    "anchor is an intermediate": Case("trusted/anchor_reached", [MIDDLE], [DEVICE]),
+    "anchor is an intermediate that is sent": Case("trusted/anchor_reached", [MIDDLE], [DEVICE, MIDDLE, ROOT]),
+    "anchor is the device's certificate": Case("trusted/leaf_is_anchor", [DEVICE], [DEVICE, MIDDLE]),
+    "anchor is a self-signed device": Case("trusted/leaf_is_anchor", [ROOT, SELF], [SELF]),
+    "an expired device is judged elsewhere": Case(
+        "trusted/anchor_reached", [ROOT], [issued(MIDDLE, days=(-900, -1)), MIDDLE]
+    ),
+    "an expired anchor that is the device is judged elsewhere": Case("trusted/leaf_is_anchor", [EXPIRED], [EXPIRED]),
+    "nine authorities": Case("trusted/anchor_reached", [LONG[-1]], LONG[:-1]),
+    "nine authorities backwards": Case("trusted/anchor_reached", [LONG[-1]], [LONG[0], *reversed(LONG[1:])]),
+    "garbage beside a good path": Case("trusted/anchor_reached", [ROOT], [DEVICE, b"garbage", MIDDLE, b""]),
+    # what a private authority leaves out is no reason
+    "no key usage, no key identifiers": Case("trusted/anchor_reached", [BARE_ROOT], [issued(BARE_MIDDLE), BARE_MIDDLE]),
+    "root of version 1": Case("trusted/anchor_reached", [V1_ROOT], [RSA_DEVICE, RSA_MIDDLE]),
+    "no extension at all in the device's certificate": Case(
+        "trusted/anchor_reached", [RSA_ROOT], [pki.rebuild(RSA_DEVICE, RSA_MIDDLE, extensions=None), RSA_MIDDLE]
+    ),
+    "names in other letters and string types": Case(
+        "trusted/anchor_reached", [RSA_ROOT], [printable(RSA_DEVICE, RSA_MIDDLE), RSA_MIDDLE]
+    ),
+    "key identifiers that contradict a good signature": Case(
+        "trusted/anchor_reached", [ROOT], [issued(MIDDLE, extra=[(AKI(b"\1" * 20, None, None), False)]), MIDDLE]
+    ),
+    "issuer identified by name and number": Case(
+        "trusted/anchor_reached", [ROOT], [issued(MIDDLE, extra=[(named_issuer(MIDDLE), False)]), MIDDLE]
+    ),
+    "old and new key under one name": Case(
+        "trusted/anchor_reached", [ROOT], [issued(OTHER_MIDDLE, without=[AKI]), MIDDLE, OTHER_MIDDLE]
+    ),
+    "negative serial number": Case(
+        "trusted/anchor_reached", [RSA_ROOT], [pki.rebuild(RSA_DEVICE, RSA_MIDDLE, serial=b"\2\1\xff"), RSA_MIDDLE]
+    ),
+    "critical written out as false": Case(
+        "trusted/anchor_reached",
+        [RSA_ROOT],
+        [weird(RSA_DEVICE, RSA_MIDDLE, pki.extension(UNKNOWN_EXTENSION, b"", critical=False)), RSA_MIDDLE],
+    ),
+    "any purpose": Case(
+        "trusted/anchor_reached",
+        [ROOT],
+        [issued(MIDDLE, extra=[(EKU([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE]), False)]), MIDDLE],
+    ),
+    # self_signed
+    "self-signed": Case("self_signed/self_signed", [ROOT], [SELF]),
+    "self-signed, with strangers": Case("self_signed/self_signed", [ROOT], [SELF, MIDDLE, ROOT]),
+    "self-signed authority": Case("self_signed/self_signed", [ROOT], [pki.make("device", ca=True), NOT_CA]),
+    "self-signed in SHA-1": Case("self_signed/self_signed", [ROOT], [pki.rebuild(RSA_ROOT, RSA_ROOT, "sha1")]),
+    "self-signed of version 1": Case("self_signed/self_signed", [ROOT], [V1_ROOT]),
+    # unknown_authority
+    "unknown root sent": Case(
+        "unknown_authority/root_not_trusted", [ROOT], [issued(STRANGER_MIDDLE), STRANGER_MIDDLE, STRANGER]
+    ),
+    "unknown root not sent": Case(
+        "unknown_authority/issuer_unknown", [ROOT], [issued(STRANGER_MIDDLE), STRANGER_MIDDLE]
+    ),
+    "alone and unknown": Case("unknown_authority/issuer_unknown", [ROOT], [issued(STRANGER_MIDDLE)]),
+    "alone, issuer known to end at a stranger": Case(
+        "unknown_authority/root_not_trusted", [ROOT], [issued(STRANGER_MIDDLE)], [STRANGER_MIDDLE, STRANGER]
+    ),
+    "another key of a known name": Case("unknown_authority/issuer_key_unknown", [ROOT], [issued(OTHER_MIDDLE), MIDDLE]),
+    "a stranger who took the root's name": Case(
+        "unknown_authority/root_not_trusted",
+        [ROOT],
+        [issued(pki.make("Root", ca=True, label="impostor")), pki.make("Root", ca=True, label="impostor")],
+    ),
+    "a missing certificate in a longer chain": Case("unknown_authority/issuer_unknown", [LONG[-1]], LONG[:3]),
+    # incomplete_chain
+    "intermediate not sent, seen elsewhere": Case("incomplete_chain/intermediate_known", [ROOT], [DEVICE], [MIDDLE]),
+    "two not sent, seen elsewhere": Case("incomplete_chain/intermediate_known", [LONG[-1]], LONG[:3], LONG[3:]),
+    "the wrong one of two keys sent": Case(
+        "incomplete_chain/intermediate_known", [ROOT], [issued(OTHER_MIDDLE, without=[AKI]), MIDDLE], [OTHER_MIDDLE]
+    ),
+    "only the root sent": Case("incomplete_chain/intermediate_known", [ROOT], [DEVICE, ROOT], [MIDDLE, ROOT]),
+    "not seen, but its certificate names the anchor": Case(
+        "incomplete_chain/intermediate_unknown", [ROOT], [issued(MIDDLE, extra=[(named_issuer(MIDDLE), False)])]
+    ),
+    "not seen, its certificate names a stranger": Case(
+        "unknown_authority/issuer_unknown",
+        [ROOT],
+        [issued(STRANGER_MIDDLE, extra=[(named_issuer(STRANGER_MIDDLE), False)])],
+    ),
+    # dates of what stands above
+    "intermediate expired": Case(
+        "expired_in_chain/intermediate_expired",
+        [ROOT],
+        [DEVICE, pki.make("Middle", ROOT, ca=True, days=(-900, -1))],
+    ),
+    "intermediate not yet valid": Case(
+        "not_yet_valid_in_chain/intermediate_not_yet_valid",
+        [ROOT],
+        [DEVICE, pki.make("Middle", ROOT, ca=True, days=(1, 900))],
+    ),
+    "anchor expired": Case(
+        "expired_in_chain/anchor_expired", [pki.make("Root", ca=True, days=(-900, -1))], [DEVICE, MIDDLE]
+    ),
+    "anchor not yet valid": Case(
+        "not_yet_valid_in_chain/anchor_not_yet_valid", [pki.make("Root", ca=True, days=(1, 900))], [DEVICE, MIDDLE]
+    ),
+    "both expired: the anchor is the deeper cause": Case(
+        "expired_in_chain/anchor_expired",
+        [pki.make("Root", ca=True, days=(-900, -1))],
+        [DEVICE, pki.make("Middle", ROOT, ca=True, days=(-900, -1))],
+    ),
+    "renewed root, the old one sent and the new one known": Case(
+        "trusted/anchor_reached", [ROOT], [DEVICE, MIDDLE, pki.make("Root", ca=True, days=(-900, -1))]
+    ),
+    "missing and expired: expired is what sending it would not mend": Case(
+        "expired_in_chain/intermediate_expired",
+        [ROOT],
+        [DEVICE],
+        [pki.make("Middle", ROOT, ca=True, days=(-900, -1))],
+    ),
+    # bad_signature
+    "device's signature broken": Case("bad_signature/signature_invalid", [ROOT], [corrupted(DEVICE), MIDDLE]),
+    "intermediate's signature broken": Case("bad_signature/signature_invalid", [ROOT], [DEVICE, corrupted(MIDDLE)]),
+    "signed by another key of that name": Case(
+        "bad_signature/signature_invalid", [ROOT], [issued(OTHER_MIDDLE, without=[AKI]), MIDDLE]
+    ),
+    "names itself as issuer, signed by somebody else": Case(
+        "bad_signature/signature_invalid", [ROOT], [pki.rebuild(RSA_ROOT, RSA_MIDDLE)]
+    ),
+    "two algorithms named": Case(
+        "bad_signature/signature_invalid",
+        [RSA_ROOT],
+        [
+            RSA_DEVICE.der.replace(bytes.fromhex("06092a864886f70d01010b"), bytes.fromhex("06092a864886f70d01010c"), 1),
+            RSA_MIDDLE,
+        ],
+    ),
+    "algorithm of another kind of key": Case(
+        "bad_signature/signature_invalid",
+        [RSA_ROOT],
+        [pki.rebuild(RSA_DEVICE, pki.Identity(b"", pki.key("p256", "Middle"))), RSA_MIDDLE],
+    ),
+    "issued by a device": Case("bad_signature/not_a_ca", [ROOT], [issued(NOT_CA), NOT_CA]),
+    "issued by an intermediate without constraints": Case(
+        "bad_signature/not_a_ca",
+        [ROOT],
+        [issued(pki.make("M", ROOT, ca=True, without=[BC])), pki.make("M", ROOT, ca=True, without=[BC])],
+    ),
+    "intermediate of version 1": Case("bad_signature/not_a_ca", [RSA_ROOT], [RSA_DEVICE, V1_MIDDLE]),
+    "anchor that says it is no authority": Case("bad_signature/not_a_ca", [NOT_CA], [issued(NOT_CA)]),
+    "key usage without signing certificates": Case(
+        "bad_signature/key_usage",
+        [ROOT],
+        [
+            issued(pki.make("M", ROOT, ca=True, extra=[(pki.key_usage(authority=False), True)])),
+            pki.make("M", ROOT, ca=True, extra=[(pki.key_usage(authority=False), True)]),
+        ],
+    ),
+    "path too long for an intermediate": Case(
+        "bad_signature/path_length",
+        [ROOT],
+        [
+            issued(pki.make("Lower", pki.make("Upper", ROOT, ca=True, path_length=0), ca=True)),
+            pki.make("Lower", pki.make("Upper", ROOT, ca=True, path_length=0), ca=True),
+            pki.make("Upper", ROOT, ca=True, path_length=0),
+        ],
+    ),
+    "path too long for the anchor": Case(
+        "bad_signature/path_length", [pki.make("Root", ca=True, path_length=0)], [DEVICE, MIDDLE]
+    ),
+    "path as long as allowed": Case(
+        "trusted/anchor_reached", [pki.make("Root", ca=True, path_length=1)], [DEVICE, MIDDLE]
+    ),
+    "a self-issued link does not count": Case(
+        "trusted/anchor_reached",
+        [pki.make("Root", ca=True, path_length=0)],
+        [
+            issued(pki.make("Root", ROOT, ca=True, label="next root")),
+            pki.make("Root", ROOT, ca=True, label="next root"),
+        ],
+    ),
+    # name constraints
+    "inside a DNS constraint": Case(
+        "trusted/anchor_reached",
+        [ROOT],
+        constrained(DNS_BOUND, dns=["hopital.example", "A.Hopital.Example", "*.b.hopital.example"]),
+    ),
+    "outside a DNS constraint": Case(
+        "bad_signature/name_constraints", [ROOT], constrained(DNS_BOUND, dns=["a.hopital.example", "a.autre.example"])
+    ),
+    "end of a label is not inside": Case(
+        "bad_signature/name_constraints", [ROOT], constrained(DNS_BOUND, dns=["nothopital.example"])
+    ),
+    "common name outside a DNS constraint": Case(
+        "bad_signature/name_constraints",
+        [ROOT],
+        [pki.make("a.autre.example", DNS_BOUND), DNS_BOUND],
+    ),
+    "common name that is no host name": Case("trusted/anchor_reached", [ROOT], constrained(DNS_BOUND)),
+    "addresses are free under a DNS constraint": Case(
+        "trusted/anchor_reached", [ROOT], constrained(DNS_BOUND, ips=["10.0.0.1"])
+    ),
+    "excluded": Case(
+        "bad_signature/name_constraints", [ROOT], constrained(DNS_EXCLUDED, dns=["a.dmz.hopital.example"])
+    ),
+    "not excluded": Case("trusted/anchor_reached", [ROOT], constrained(DNS_EXCLUDED, dns=["a.hopital.example"])),
+    "inside a network": Case("trusted/anchor_reached", [ROOT], constrained(IP_BOUND, ips=["10.20.1.14"])),
+    "outside a network": Case("bad_signature/name_constraints", [ROOT], constrained(IP_BOUND, ips=["10.21.1.14"])),
+    "IPv6 address under an IPv4 network": Case(
+        "bad_signature/name_constraints", [ROOT], constrained(IP_BOUND, ips=["2001:db8::1"])
+    ),
+    "inside an IPv6 network": Case("trusted/anchor_reached", [ROOT], constrained(IP6_BOUND, ips=["2001:db8::1"])),
+    "inside a directory": Case("trusted/anchor_reached", [ROOT], constrained(DIRECTORY_BOUND)),
+    "outside a directory": Case(
+        "bad_signature/name_constraints",
+        [ROOT],
+        [pki.make("x", DIRECTORY_BOUND, subject=pki.name("x", "Other")), DIRECTORY_BOUND],
+    ),
+    "a form that is not judged, unused": Case("trusted/anchor_reached", [ROOT], constrained(URI_BOUND, dns=["a.b"])),
+    "a form that is not judged, used": Case(
+        "not_assessed/name_constraints_unsupported",
+        [ROOT],
+        constrained(
+            URI_BOUND,
+            extra=[(x509.SubjectAlternativeName([x509.UniformResourceIdentifier("https://a.b/")]), False)],
+        ),
+    ),
+    # not_assessed
+    "no anchor": Case("not_assessed/no_anchors", [], [DEVICE, MIDDLE]),
+    "no chain": Case("not_assessed/no_chain", [ROOT], []),
+    "neither": Case("not_assessed/no_chain", [], []),
+    "device's certificate unreadable": Case("not_assessed/leaf_unreadable", [ROOT], [b"garbage", MIDDLE]),
+    "device's certificate cut short": Case("not_assessed/leaf_unreadable", [ROOT], [DEVICE.der[:-1], MIDDLE]),
+    "bytes after the device's certificate": Case("not_assessed/leaf_unreadable", [ROOT], [DEVICE.der + b"\0", MIDDLE]),
+    "extension repeated": Case(
+        "not_assessed/leaf_unreadable",
+        [RSA_ROOT],
+        [weird(RSA_DEVICE, RSA_MIDDLE, *pki.raw_extensions(RSA_DEVICE)[:1]), RSA_MIDDLE],
+    ),
+    "extension repeated above": Case(
+        "not_assessed/link_unreadable",
+        [RSA_ROOT],
+        [RSA_DEVICE, weird(RSA_MIDDLE, RSA_ROOT, *pki.raw_extensions(RSA_MIDDLE)[:1])],
+    ),
+    "dates unreadable above": Case(
+        "not_assessed/link_unreadable",
+        [RSA_ROOT],
+        [RSA_DEVICE, pki.rebuild(RSA_MIDDLE, RSA_ROOT, validity=pki.tlv(0x30))],
+    ),
+    "the missing link may be the unreadable one": Case(
+        "not_assessed/link_unreadable", [ROOT], [DEVICE, MIDDLE.der[:-9]]
+    ),
+    "unknown critical extension": Case(
+        "not_assessed/critical_extension",
+        [RSA_ROOT],
+        [weird(RSA_DEVICE, RSA_MIDDLE, pki.extension(UNKNOWN_EXTENSION, b"", critical=True)), RSA_MIDDLE],
+    ),
+    "unknown critical extension in the anchor": Case(
+        "trusted/anchor_reached",
+        [weird(RSA_ROOT, RSA_ROOT, pki.extension(UNKNOWN_EXTENSION, b"", critical=True))],
+        [RSA_DEVICE, RSA_MIDDLE],
+    ),
+    "not for a server": Case(
+        "not_assessed/purpose",
+        [ROOT],
+        [issued(MIDDLE, extra=[(EKU([ExtendedKeyUsageOID.CLIENT_AUTH]), False)]), MIDDLE],
+    ),
+    "for a client, used by a client": Case(
+        "trusted/anchor_reached",
+        [ROOT],
+        [issued(MIDDLE, extra=[(EKU([ExtendedKeyUsageOID.CLIENT_AUTH]), False)]), MIDDLE],
+        purpose="client",
+    ),
+    "for a server, used by a client": Case("not_assessed/purpose", [ROOT], [DEVICE, MIDDLE], purpose="client"),
+    "unknown algorithm": Case(
+        "not_assessed/algorithm_unsupported",
+        [RSA_ROOT],
+        [
+            RSA_DEVICE.der.replace(bytes.fromhex("06092a864886f70d01010b"), bytes.fromhex("06092a864886f70d01017f")),
+            RSA_MIDDLE,
+        ],
+    ),
+    "issuer's key unusable": Case(
+        "not_assessed/algorithm_unsupported",
+        [pki.rebuild(ROOT, ROOT, spki=pki.tlv(0x30, pki.tlv(0x30, b"\6\1\x2a"), b"\3\1\0"))],
+        [issued(ROOT)],
+    ),
+    "reversed": Case("not_assessed/chain_order", [ROOT], [ROOT, MIDDLE, DEVICE]),
+    "too deep": Case("not_assessed/search_limit", [(deep := long_chain(20))[-1]], deep[:-1]),
+    **cross_signed(),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_verdict(case: str) -> None:
+    verdict = CASES[case].verdict()
+    assert f"{verdict['status']}/{verdict['cause']}" == CASES[case].expect
+    assert well_formed(verdict)
+
+
+@pytest.mark.parametrize("case", [name for name, case in CASES.items() if case.expect.startswith("trusted/")])
+def test_nothing_is_trusted_without_its_anchor(case: str) -> None:
+    """Every trusted case depends on the anchors that were given, and on nothing else."""
+    chain = [one if isinstance(one, bytes) else one.der for one in CASES[case].chain]
+    everything = [one.der for one in (*CASES[case].anchors, *CASES[case].known)] + chain
+    verdict = TrustJudge([STRANGER.der], everything).judge(chain, NOW)
+    assert verdict["status"] not in ("trusted", "incomplete_chain")
+
+
+def test_every_cause_is_met() -> None:
+    met = {case.expect for case in CASES.values()} | {"revoked/leaf_revoked", "revoked/intermediate_revoked"}
+    assert met == {f"{status}/{cause}" for status, causes in STATUSES.items() for cause in causes}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_the_order_of_what_is_sent_does_not_count(order: tuple[int, ...]) -> None:
+    rest = [MIDDLE, ROOT, STRANGER, OTHER_MIDDLE]
+    judge = TrustJudge([ROOT.der])
+    assert judge.judge([DEVICE.der, *(rest[index].der for index in order)], NOW)["status"] == "trusted"
+
+
+# --- what a verdict says --------------------------------------------------------------------------------------------
+
+
+def test_a_verdict_names_the_anchor_the_link_and_the_date() -> None:
+    name = "CN={},O=Test Hospital".format
+    trusted = CASES["as it should be"].verdict()
+    assert (trusted["anchor"], trusted["link"], trusted["date"]) == (name("Root"), None, None)
+    expired = CASES["intermediate expired"].verdict()
+    assert (expired["anchor"], expired["link"]) == (name("Root"), name("Middle"))
+    assert expired["date"] == "2026-11-21T17:00:00Z"
+    assert "2026-11-21T17:00:00Z" in expired["detail"]
+    missing = CASES["intermediate not sent, seen elsewhere"].verdict()
+    assert (missing["anchor"], missing["link"]) == (name("Root"), name("Middle"))
+    unknown = CASES["alone and unknown"].verdict()
+    assert (unknown["anchor"], unknown["link"]) == (None, name("Stranger Middle"))
+    assert "may be an intermediate authority that was not sent" in unknown["detail"]
+    assert "may be" not in CASES["unknown root not sent"].verdict()["detail"]
+    constraints = CASES["outside a network"].verdict()
+    assert (constraints["link"], name("device") in constraints["detail"]) == (name("Bound"), True)
+
+
+def test_a_hostile_name_is_escaped_and_cut() -> None:
+    hostile = pki.raw_name(("2.5.4.3", 0x0C, b"\x1b[2J\xed\xa0\x80" + "é\u202e".encode() * 3000))
+    chain = [pki.rebuild(RSA_DEVICE, RSA_MIDDLE, issuer=hostile, subject=hostile).der]
+    verdict = TrustJudge([RSA_ROOT.der]).judge(chain, NOW)
+    assert well_formed(verdict)
+    assert len(verdict["detail"]) < 1000
+    assert verdict["detail"].isprintable()
+
+
+@pytest.mark.parametrize(("shift", "status"), [(-1, "trusted"), (0, "trusted"), (1, "expired_in_chain")])
+def test_the_last_second_of_an_intermediate_still_counts(shift: int, status: str) -> None:
+    last = pki.make("Middle", ROOT, ca=True, days=(-10, 0))
+    verdict = TrustJudge([ROOT.der]).judge([DEVICE.der, last.der], NOW + timedelta(seconds=shift))
+    assert verdict["status"] == status
+
+
+def test_now_needs_a_time_zone() -> None:
+    with pytest.raises(ValueError, match="timezone-aware"):
+        TrustJudge([ROOT.der]).judge([DEVICE.der], datetime(2026, 11, 22))
+
+
+def test_certificates_may_be_given_as_objects() -> None:
+    judge = TrustJudge([ROOT.certificate], [MIDDLE.certificate])
+    assert judge.judge([DEVICE.der], NOW)["cause"] == "intermediate_known"
+    assert TrustJudge(load_certificates([ROOT.pem])).judge([DEVICE.der, MIDDLE.der], NOW)["status"] == "trusted"
+
+
+def test_an_unreadable_anchor_is_an_error_and_an_unreadable_intermediate_is_not() -> None:
+    with pytest.raises(CertificateSourceError, match="trust anchor number 2"):
+        TrustJudge([ROOT.der, b"garbage"])
+    judge = TrustJudge([ROOT.der], [b"garbage", MIDDLE.der, b""])
+    assert judge.judge([DEVICE.der], NOW)["cause"] == "intermediate_known"
+
+
+@pytest.mark.parametrize("known", [DEVICE, SELF, STRANGER_MIDDLE])
+def test_what_other_devices_send_never_makes_a_chain_trusted(known: pki.Identity) -> None:
+    judge = TrustJudge([ROOT.der], [known.der, MIDDLE.der])
+    assert judge.judge([issued(STRANGER_MIDDLE).der], NOW)["status"] == "unknown_authority"
+    assert judge.judge([SELF.der], NOW)["status"] == "self_signed"
+
+
+def test_an_anchor_that_strict_readers_refuse_is_trusted() -> None:
+    """An asterisk or an underscore in a PrintableString: some versions of `cryptography` refuse such a certificate."""
+    subject = pki.raw_name(("2.5.4.3", 0x13, b"CHU_Root*"))
+    root = pki.rebuild(RSA_ROOT, RSA_ROOT, subject=subject, issuer=subject)
+    device = pki.rebuild(RSA_DEVICE, RSA_ROOT, issuer=subject)
+    assert TrustJudge([root.der]).judge([device.der], NOW)["status"] == "trusted"
+
+
+# --- signatures of every kind ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "digest"),
+    [
+        ("rsa2048", "md5"),
+        ("rsa2048", "sha1"),
+        ("rsa2048", "sha256"),
+        ("rsa2048", "sha384"),
+        ("rsa2048", "pss-sha1"),
+        ("rsa2048", "pss-sha256"),
+        ("rsa1024", "sha1"),
+        ("p256", "sha1"),
+        ("p384", "sha256"),
+        ("p521", "sha512"),
+        ("dsa1024", "sha1"),
+        ("dsa2048", "sha256"),
+        ("ed25519", ""),
+        ("ed448", ""),
+    ],
+)
+def test_a_signature_of_any_kind_and_age_is_verified(kind: str, digest: str) -> None:
+    root = _root(kind, digest)
+    device = pki.rebuild(pki.make("x", ROOT, without=[AKI]), root, digest, issuer=_subject(root))
+    judge = TrustJudge([root.der])
+    assert judge.judge([device.der], NOW)["status"] == "trusted"
+    for position in (-1, -40):
+        broken = bytearray(device.der)
+        broken[position] ^= 1
+        assert judge.judge([bytes(broken)], NOW)["status"] == "bad_signature"
+    forged = device.der.replace(b"Test Hospital", b"Fest Hospital")
+    assert TrustJudge([root.der]).judge([forged], NOW)["status"] != "trusted"
+
+
+def _root(kind: str, digest: str) -> pki.Identity:
+    made = pki.make("Signer", ca=True, kind="p256" if kind.startswith("dsa") else kind, label=f"{kind} {digest}")
+    if not kind.startswith("dsa"):
+        return made if kind.startswith("ed") else pki.rebuild(made, made, digest)
+    private = pki.key(kind, "signer")
+    public = private.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    signer = pki.Identity(made.der, private)
+    return pki.rebuild(signer, signer, digest, spki=public)
+
+
+def _subject(identity: pki.Identity) -> bytes:
+    return pki.elements(pki.elements(identity.der)[0])[5]
+
+
+def test_the_anchors_own_signature_does_not_count() -> None:
+    broken = pki.Identity(corrupted(ROOT), ROOT.key)
+    assert TrustJudge([broken.der]).judge([DEVICE.der, MIDDLE.der], NOW)["status"] == "trusted"
+
+
+# --- hostile chains and speed ---------------------------------------------------------------------------------------
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    calls = itertools.count()
+    original = _signatures.verify
+
+    def counting(*arguments: Any) -> bool | None:
+        next(calls)
+        return original(*arguments)
+
+    monkeypatch.setattr(_signatures, "verify", counting)
+    return lambda: next(calls)
+
+
+@pytest.mark.parametrize("without", [[], [AKI, SKI]], ids=["key identifiers", "no key identifiers"])
+def test_fifty_namesakes_cost_bounded_time(without: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    clones = [pki.make("Clone", ca=True, label=f"clone {index}", without=without) for index in range(50)]
+    # Every clone certifies every other one's key, as far as a chain can carry it.
+    crossed = [pki.rebuild(clones[index % 7], clones[(index * 3 + 1) % 7]) for index in range(50)]
+    device = issued(clones[0], without=without)
+    calls = counted(monkeypatch)
+    judge = TrustJudge([ROOT.der, *(pki.make("Clone", ca=True, label="honest", without=without).der,)])
+    started = time.perf_counter()
+    verdict = judge.judge([device.der, *(one.der for one in (*crossed, *clones))], NOW)
+    assert time.perf_counter() - started < 1
+    assert calls() <= 64
+    assert verdict["status"] in ("unknown_authority", "not_assessed", "bad_signature")
+
+
+def test_a_good_path_is_found_among_namesakes() -> None:
+    clones = [pki.make("Middle", ca=True, label=f"clone {index}") for index in range(40)]
+    judge = TrustJudge([ROOT.der])
+    assert judge.judge([DEVICE.der, *(one.der for one in clones), MIDDLE.der], NOW)["status"] == "trusted"
+
+
+def test_a_chain_of_ten_thousand_costs_bounded_time() -> None:
+    judge = TrustJudge([ROOT.der])
+    chain = [SELF.der, *(MIDDLE.der + index.to_bytes(2, "big") for index in range(10_000))]
+    started = time.perf_counter()
+    assert judge.judge(chain, NOW)["status"] == "self_signed"
+    assert time.perf_counter() - started < 1
+
+
+def test_the_signature_of_an_authority_is_verified_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    devices = [issued(MIDDLE, label="one key", serial=number + 1) for number in range(20)]
+    judge = TrustJudge([ROOT.der])
+    calls = counted(monkeypatch)
+    for device in devices * 2:
+        assert judge.judge([device.der, MIDDLE.der], NOW)["status"] == "trusted"
+    assert calls() == len(devices) + 1
+
+
+MUTABLE = [DEVICE, MIDDLE, ROOT, SELF, STRANGER_MIDDLE, RSA_DEVICE, RSA_MIDDLE, NOT_CA, DNS_BOUND]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.randoms(use_true_random=False), st.lists(st.sampled_from(MUTABLE), min_size=1, max_size=6))
+def test_no_mutation_raises_or_becomes_trusted(rng: random.Random, links: list[pki.Identity]) -> None:
+    judge = TrustJudge([ROOT.der, RSA_ROOT.der], [MIDDLE.der, RSA_MIDDLE.der])
+    chain = []
+    for link in links:
+        data = bytearray(link.der)
+        for _ in range(rng.randint(1, 4)):
+            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        chain.append(bytes(data))
+    verdict = judge.judge(chain, NOW)
+    assert well_formed(verdict)
+    # Flips may cancel out; a certificate with any bit changed verifies under no key.
+    if chain[0] not in {link.der for link in MUTABLE}:
+        assert verdict["status"] != "trusted"
