@@ -1,0 +1,235 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From observations to a report, in one pass: assess a device, summarize it, write its sheet, forget it.
+
+What stays in memory is a compact row per device. The two long files (summary.json, findings.csv), whose
+order is known only at the end, are first kept as pieces in a nameless file on disk.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, BinaryIO
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._assess import assess_device, peer_label
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._attestations import Attestations
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import instant_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_csv import csv_head, csv_lines
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_fleet import Fleet
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_folder import Preview, sheet_name
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_html import (
+    render_chooser,
+    render_fleet,
+    render_sheet,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_observations import Observations
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_said import say_all
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_sheet import sheet_view
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import visible
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_words import load_words
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._summary import SCHEMA_VERSION, summarize_device
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._waivers import Waivers
+
+LANGUAGES = {"fr": ("fr",), "en": ("en",), "both": ("fr", "en")}
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What devices are judged by."""
+
+    policy: Mapping[str, Any]
+    attestations: Attestations
+    waivers: Waivers
+    now: datetime
+
+
+def to_json(value: Any) -> bytes:
+    """Return compact JSON in UTF-8 that every reader accepts: no lone surrogate, no NaN."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=str)
+    except ValueError:
+        text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=str)
+    return _SURROGATE.sub("\ufffd", text).encode("utf-8")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if isinstance(value, Mapping):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(part) for part in value]
+    return value
+
+
+class _Spool:
+    """Pieces of a long file, written as they come and read back in another order."""
+
+    def __init__(self, handle: BinaryIO) -> None:
+        self._handle = handle
+        self._end = 0
+
+    def keep(self, data: bytes) -> tuple[int, int]:
+        self._handle.write(data)
+        place = (self._end, len(data))
+        self._end += len(data)
+        return place
+
+    def read(self, place: tuple[int, int]) -> bytes:
+        self._handle.seek(place[0])
+        return self._handle.read(place[1])
+
+
+def build_report(
+    cards: Iterable[Mapping[str, Any]],
+    observations: Observations,
+    rules: Rules,
+    language: str,
+    out: Preview,
+    info: Mapping[str, Any] | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Fleet:
+    """Write a whole report to ``out`` and return the fleet.
+
+    :param cards: device cards; taken one by one, so they may be made as they are asked for
+    :param language: fr, en or both
+    :param info: what the caller wants said about the run, shown as it is
+    :param progress: called with the number of devices done, after each
+    """
+    languages = LANGUAGES[language]
+    fleet = Fleet(languages, rules.now)
+    with ExitStack() as stack:
+        lines = _Spool(stack.enter_context(out.spool()))
+        tables = {name: _Spool(stack.enter_context(out.spool())) for name in languages}
+        for done, card in enumerate(cards, 1):
+            _write_device(card, observations, rules, fleet, out, lines, tables)
+            progress(done)
+        fleet.finish()
+        _write_fleet(fleet, rules, info or {}, out, lines, tables)
+    return fleet
+
+
+def _write_device(
+    card: Mapping[str, Any],
+    observations: Observations,
+    rules: Rules,
+    fleet: Fleet,
+    out: Preview,
+    lines: _Spool,
+    tables: Mapping[str, _Spool],
+) -> None:
+    name = card["name"]
+    own = observations.of(name)
+    peers = [
+        (peer_label(peer), observation)
+        for peer in card.get("peers") or ()
+        if isinstance(peer, Mapping)
+        for observation in observations.of_peer(peer.get("address"), peer.get("port"))
+    ]
+    seen = [*own, *(observation for _label, observation in peers)]
+    findings = _judge(card, seen, rules, fleet)
+    line = summarize_device(card, findings)
+    file = sheet_name(name)
+    said = {language: say_all(findings, language) for language in fleet.languages}
+    row = fleet.add(line, said, file, own)
+    row.places["json"] = lines.keep(to_json(line))
+    for language, folder, other in _folders(fleet.languages):
+        words = load_words(language)
+        view = sheet_view(card, line, said[language], own, peers, rules.policy, rules.now, words)
+        page = render_sheet(view, file=file, other=other, as_of=words.date_time(rules.now), words=words)
+        out.write(f"{folder}devices/{file}", page)
+        row.places[language] = tables[language].keep(csv_lines(line, said[language], words))
+
+
+def _judge(
+    card: Mapping[str, Any], seen: Iterable[Mapping[str, Any]], rules: Rules, fleet: Fleet
+) -> list[dict[str, Any]]:
+    """Assess one device; one that cannot be judged must not take the whole fleet's report with it."""
+    try:
+        return assess_device(card, seen, rules.policy, rules.now, rules.attestations, rules.waivers)
+    except Exception as error:
+        name, problem = visible(card["name"], 100), f"{type(error).__name__}: {error}"
+        fleet.warnings.append(
+            f"device '{name}' counts as not assessed: it could not be judged ({visible(problem, 200)})."
+        )
+        invalid = {"name": card["name"], "invalid": problem}
+        return assess_device(invalid, (), rules.policy, rules.now, rules.attestations, rules.waivers)
+
+
+def _folders(languages: Sequence[str]) -> Iterator[tuple[str, str, str | None]]:
+    """Yield (language, folder, other language)."""
+    if len(languages) == 1:
+        yield languages[0], "", None
+        return
+    for language in languages:
+        yield language, f"{language}/", next(name for name in languages if name != language)
+
+
+def _write_fleet(
+    fleet: Fleet,
+    rules: Rules,
+    info: Mapping[str, Any],
+    out: Preview,
+    lines: _Spool,
+    tables: Mapping[str, _Spool],
+) -> None:
+    parts = []
+    for language, folder, other in _folders(fleet.languages):
+        words = load_words(language)
+        page = fleet.page(rules.policy, info, words)
+        out.write_chunks(f"{folder}index.html", render_fleet(page, fleet.page_rows(words), other=other, words=words))
+        out.write_chunks(f"{folder}findings.csv", _csv(fleet, language, tables[language]))
+        parts.append(
+            {
+                "language": language,
+                "title": words["fleet_title"],
+                "texts": page["run_texts"],
+                "totals_text": page["totals_text"],
+                "open": words["open_report"],
+                "confidential": words["confidential"],
+            }
+        )
+    if len(parts) > 1:
+        out.write("index.html", render_chooser(parts, load_words(fleet.languages[0])))
+    out.write_chunks("summary.json", _summary(fleet, rules, info, lines))
+
+
+def _csv(fleet: Fleet, language: str, table: _Spool) -> Iterator[bytes]:
+    yield csv_head(load_words(language))
+    for row in fleet.rows:
+        yield table.read(row.places[language])
+
+
+def _summary(fleet: Fleet, rules: Rules, info: Mapping[str, Any], lines: _Spool) -> Iterator[bytes]:
+    """Yield summary.json with one device a line: readable in a pipe as well as whole."""
+    head = {
+        "schema_version": SCHEMA_VERSION,
+        "generated_at": instant_text(rules.now),
+        "run": fleet.run(rules.policy, info),
+        "totals": fleet.totals,
+    }
+    yield to_json(head)[:-1] + b',"devices":['
+    for position, row in enumerate(fleet.rows):
+        yield (b",\n" if position else b"\n") + lines.read(row.places["json"])
+    yield b"\n]}\n"
+
+
+def verdicts_in(path: str) -> dict[str, str]:
+    """Return the verdicts of an earlier summary.json, device by device; empty where there is none to read."""
+    verdicts: dict[str, str] = {}
+    try:
+        with open(path, encoding="utf-8") as summary:
+            for line in summary:
+                if line.startswith('{"device":'):
+                    entry = json.loads(line.rstrip().rstrip(","))
+                    verdicts[str(entry["device"])] = str(entry["verdict"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return verdicts

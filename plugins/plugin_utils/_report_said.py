@@ -1,0 +1,125 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is said of a finding in one language, worded once for all the places that say it.
+
+A finding appears on a sheet, in the CSV file and perhaps on the fleet page. Findings that carry no figures
+(a login is needed, nothing was observed) are the same words on thousands of devices, and are kept.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _texts
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._finding import PEER_PREFIX
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import visible
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_words import Words, load_words
+
+Finding = Mapping[str, Any]
+
+_KEPT = 8192
+
+
+class Said(NamedTuple):
+    """The words for one finding; plain text, control characters already written out."""
+
+    check: str
+    title: str
+    status: str
+    severity: str
+    owner: str
+    endpoint: str
+    place: str
+    message: str
+    actions: tuple[str, ...]
+    references: str
+    source: str
+
+    def alike(self, finding: Finding) -> tuple[Any, ...]:
+        """Return what findings share that differ only in their endpoint (one certificate on three ports)."""
+        return (finding["check"], finding["reason"], finding["severity"], finding["due"], self.owner, self.message)
+
+
+_kept: dict[tuple[Any, ...], Said] = {}
+
+
+def say(finding: Finding, language: str) -> Said:
+    """Return the words for a finding."""
+    if finding["observed"] or finding["expected"] or finding["due"]:
+        return _worded(finding, language)
+    key = (
+        language,
+        finding["check"],
+        finding["reason"],
+        finding["owner"],
+        finding["endpoint"],
+        finding["status"],
+        finding["severity"],
+        finding["source"],
+    )
+    said = _kept.get(key)
+    if said is None:
+        if len(_kept) >= _KEPT:
+            _kept.clear()
+        said = _kept[key] = _worded(finding, language)
+    return said
+
+
+def place_text(endpoint: object, language: str) -> str:
+    """Return an endpoint for a person: ``https:443``, ``serveur pacs.hopital.example:2762``; nothing for none."""
+    text = visible(endpoint, 120)
+    if text.startswith(PEER_PREFIX):
+        return load_words(language).fill("peer_place", name=text[len(PEER_PREFIX) :])
+    return text
+
+
+def say_all(findings: Iterable[Finding], language: str) -> list[Said]:
+    """Return the words for all findings of a device, in their order."""
+    return [say(finding, language) for finding in findings]
+
+
+def _worded(finding: Finding, language: str) -> Said:
+    check, reason = finding["check"], finding["reason"]
+    labels = _labels(
+        check, reason, finding["status"], finding["severity"], finding["owner"], finding["source"], language
+    )
+    return Said(
+        *labels[:5],
+        endpoint=visible(finding["endpoint"], 120),
+        place=place_text(finding["endpoint"], language),
+        message=visible(_texts.finding_message(finding, language)),
+        actions=tuple(visible(step) for step in _texts.finding_actions(finding, language)),
+        references=_references(tuple(finding["references"] or ()), language),
+        source=labels[5],
+    )
+
+
+def due_text(due: object, now: datetime, words: Words) -> str:
+    """Return until when something has to be done, or since when it should have been; nothing for no date."""
+    text = words.date(due)
+    if not text:
+        return ""
+    return words.fill("overdue" if str(due)[:10] < now.date().isoformat() else "due_before", date=text)
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def _labels(
+    check: str, reason: str, status: str, severity: str, owner: str | None, source: str | None, language: str
+) -> tuple[str, str, str, str, str, str]:
+    return (
+        _texts.check_title(check, language),
+        _texts.reason_title(check, reason, language),
+        _texts.status_label(status, language),
+        _texts.severity_label(severity, language),
+        _texts.owner_label(owner, language) if owner else "",
+        _texts.source_label(source, language) if source else "",
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def _references(references: tuple[str, ...], language: str) -> str:
+    return " · ".join(_texts.reference_label(reference, language) for reference in references)
