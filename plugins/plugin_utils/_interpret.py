@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cryptography import x509
-
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import describe_certificate
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._names import name_match
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._trust import TrustJudge
@@ -47,13 +45,12 @@ def certificates_of(raw: Iterable[Mapping[str, Any]]) -> set[bytes]:
     }
 
 
-def intermediates_of(ders: Iterable[bytes]) -> list[x509.Certificate]:
-    """The CA certificates among them: what one device sends may complete another's chain."""
-    certificates = []
-    for der in ders:
-        if describe_certificate(der).get("is_ca"):
-            certificates.append(x509.load_der_x509_certificate(der))
-    return certificates
+def intermediates_of(ders: Iterable[bytes]) -> list[bytes]:
+    """The CA certificates among them: what one device sends may complete another's chain.
+
+    Stays with bytes: a stricter reader than ours would refuse one device's certificate and end the whole run.
+    """
+    return [der for der in ders if describe_certificate(der).get("is_ca")]
 
 
 def interpret(
