@@ -22,7 +22,7 @@ class PolicyError(ValueError):
 
 
 def _close(word: str, words: list[str]) -> str:
-    matches = difflib.get_close_matches(word, words, n=3, cutoff=0.5)
+    matches = difflib.get_close_matches(word, words, n=2, cutoff=0.7)
     return f" Did you mean {' or '.join(matches)}?" if matches else ""
 
 

@@ -71,6 +71,8 @@ def read_entries(name: str, entries: Any, required: Sequence[str], optional: Seq
         where = f"{name}[{index}]"
         if not isinstance(data, Mapping):
             raise ValueError(f"{where}: a mapping is needed, not {type(data).__name__}")
+        # YAML 1.1 reads an unquoted `on` as true, as the key of a mapping too.
+        data = {"on" if key is True else key: value for key, value in data.items()}
         for key in data:
             if key not in known:
                 raise ValueError(f"{where}.{key}: unknown field; the fields are {', '.join((*required, *optional))}")

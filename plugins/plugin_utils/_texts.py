@@ -198,6 +198,7 @@ def ports_text(ports: Any, language: str) -> str:
 
 def key_text(key: Any, language: str) -> str:
     """A public key: "RSA, 1024 bits", "courbe elliptique secp192r1, 192 bits"."""
+    require_language(language)
     entry = as_mapping(key)
     kind = str(entry.get("type") or "")
     words = (

@@ -93,7 +93,9 @@ def device_visit(
     if outcome == "unreachable":
         return Visit({}, None, "device_unreachable", context)
     reason = observation.get("reason")
-    return Visit({}, None, reason if reason in ("consent_missing", "inventory_invalid") else "not_observed", context)
+    if reason == "inventory_invalid":
+        return Visit({}, None, "inventory_invalid", {**context, "problem": context.get("detail")})
+    return Visit({}, None, "consent_missing" if reason == "consent_missing" else "not_observed", context)
 
 
 def peer_visit(observation: Mapping[str, Any] | None, policy: Mapping[str, Any], now: datetime) -> Visit:

@@ -1,0 +1,137 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The policy: the hospital's values over the built-in ones, and a clear refusal of everything else."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import (
+    PolicyError,
+    describe_policy,
+    load_policy,
+)
+
+KEYS = {
+    "renewal_window", "plan_days", "urgent_days", "plan_fraction", "urgent_fraction", "clock_offset_tolerance",
+    "clock_agreement_slack", "clock_epoch_last_year", "min_rsa_bits", "min_ec_bits", "allowed_key_types",
+    "weak_signature_hashes", "obsolete_tls_versions", "insecure_services", "observation_max_age_days",
+}  # fmt: skip
+
+
+def test_the_built_in_values() -> None:
+    policy = load_policy()
+    assert set(policy) == KEYS
+    assert (policy["plan_days"], policy["urgent_days"]) == (90, 30)
+    assert policy["plan_fraction"] * 3 == pytest.approx(1) and policy["urgent_fraction"] * 9 == pytest.approx(1)
+    assert policy["renewal_window"] == "relative"
+    assert policy["clock_offset_tolerance"] == 30
+    assert (policy["min_rsa_bits"], policy["min_ec_bits"]) == (2048, 224)
+    assert policy["obsolete_tls_versions"] == ["SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1"]
+    assert set(policy["weak_signature_hashes"]) == {"md2", "md4", "md5", "sha1"}
+    services = {name: policy["insecure_services"][name][0] for name in ("telnet", "ftp", "http", "rsh")}
+    assert services == {"telnet": 23, "ftp": 21, "http": 80, "rsh": 514}
+    assert policy["observation_max_age_days"] == 7
+    assert json.loads(json.dumps(policy)) == policy
+
+
+@pytest.mark.parametrize("nothing", [None, {}])
+def test_nothing_overridden(nothing: Any) -> None:
+    assert load_policy(nothing) == load_policy()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key", "expected"),
+    [
+        ({"plan_days": 120}, "plan_days", 120),
+        ({"plan_days": 45.5}, "plan_days", 45.5),
+        ({"plan_fraction": 0.4}, "plan_fraction", 0.4),
+        ({"plan_fraction": "1/2"}, "plan_fraction", 0.5),
+        ({"renewal_window": "fixed"}, "renewal_window", "fixed"),
+        ({"allowed_key_types": ["ec"]}, "allowed_key_types", ["ec"]),
+        ({"weak_signature_hashes": []}, "weak_signature_hashes", []),
+        ({"clock_offset_tolerance": 0}, "clock_offset_tolerance", 0),
+    ],
+)
+def test_values_that_are_taken(overrides: dict[str, Any], key: str, expected: Any) -> None:
+    policy = load_policy(overrides)
+    assert policy[key] == expected
+    assert {name: value for name, value in policy.items() if name != key} == {
+        name: value for name, value in load_policy().items() if name != key
+    }
+
+
+def test_services_merge_one_by_one() -> None:
+    services = load_policy({"insecure_services": {"http": None, "ftp": [21, 2121], "modbus": [502]}})[
+        "insecure_services"
+    ]
+    assert "http" not in services
+    assert (services["ftp"], services["modbus"], services["telnet"]) == ([21, 2121], [502], [23])
+
+
+def test_a_policy_changes_nothing_for_the_next_one() -> None:
+    load_policy()["insecure_services"]["telnet"].append(9)
+    load_policy()["allowed_key_types"].append("x")
+    load_policy({"insecure_services": {"telnet": None}})
+    assert load_policy()["insecure_services"]["telnet"] == [23]
+    assert "x" not in load_policy()["allowed_key_types"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ({"plan_day": 120}, ["policy.plan_day", "plan_days"]),
+        ({"zzz": 1}, ["policy.zzz", "renewal_window", "observation_max_age_days"]),
+        ({7: 1}, ["policy.7"]),
+        ({"renewal_window": "fix"}, ["policy.renewal_window", "relative", "fixed?"]),
+        ({"renewal_window": ["fixed"]}, ["policy.renewal_window"]),
+        ({"plan_days": "120"}, ["policy.plan_days", "a number (days)", "at least 1"]),
+        ({"plan_days": True}, ["policy.plan_days"]),
+        ({"plan_days": 0}, ["policy.plan_days"]),
+        ({"plan_days": float("nan")}, ["policy.plan_days"]),
+        ({"plan_days": float("inf")}, ["policy.plan_days"]),
+        ({"plan_days": None}, ["policy.plan_days"]),
+        ({"min_rsa_bits": 2048.5}, ["policy.min_rsa_bits", "an integer (bits)"]),
+        ({"plan_fraction": 0}, ["policy.plan_fraction", "1/3"]),
+        ({"plan_fraction": 1}, ["policy.plan_fraction"]),
+        ({"plan_fraction": "a third"}, ["policy.plan_fraction"]),
+        ({"plan_fraction": "1/0"}, ["policy.plan_fraction"]),
+        ({"plan_fraction": float("nan")}, ["policy.plan_fraction"]),
+        ({"allowed_key_types": "rsa"}, ["policy.allowed_key_types", "ed25519"]),
+        ({"allowed_key_types": ["rsa", "rot13"]}, ["policy.allowed_key_types"]),
+        ({"obsolete_tls_versions": ["TLS 1.0"]}, ["policy.obsolete_tls_versions", "TLSv1.0"]),
+        ({"insecure_services": ["telnet"]}, ["policy.insecure_services", "null"]),
+        ({"insecure_services": {"telnet": 23}}, ["policy.insecure_services"]),
+        ({"insecure_services": {"telnet": [0]}}, ["policy.insecure_services"]),
+        ({"insecure_services": {"telnet": [True]}}, ["policy.insecure_services"]),
+        ({"insecure_services": {5: [23]}}, ["policy.insecure_services"]),
+        ({"urgent_days": 91}, ["policy.urgent_days", "plan_days (90)"]),
+        ({"plan_fraction": 0.05}, ["policy.urgent_fraction", "plan_fraction"]),
+        (["plan_days"], ["policy: a mapping", "list"]),
+        ("plan_days", ["policy: a mapping", "str"]),
+    ],
+)
+def test_what_is_refused_is_named(overrides: Any, said: list[str]) -> None:
+    with pytest.raises(PolicyError) as refusal:
+        load_policy(overrides)
+    for words in said:
+        assert words in str(refusal.value)
+    assert isinstance(refusal.value, ValueError)
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_every_key_is_described(language: str) -> None:
+    rows = describe_policy(language)
+    assert [row["key"] for row in rows] == list(load_data("policy"))
+    for row in rows:
+        assert len(row["description"]) > 15 and row["accepts"]
+
+
+def test_a_policy_of_no_language() -> None:
+    with pytest.raises(ValueError, match="language"):
+        describe_policy("de")
