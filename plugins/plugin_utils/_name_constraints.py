@@ -15,6 +15,9 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._der import De
 
 _JUDGED = (_x509.GN_DNS, _x509.GN_IP, _x509.GN_DIRECTORY)
 
+# Names times constraints; real certificates stay below a thousand.
+_MAX_COMPARISONS = 50_000
+
 
 def allows(constraints: _x509.Subtrees, certificate: _x509.Certificate) -> bool | None:
     """Whether `constraints` allow every name of `certificate`; None when that cannot be judged. Raises DerError."""
@@ -26,6 +29,8 @@ def allows(constraints: _x509.Subtrees, certificate: _x509.Certificate) -> bool 
         host = _host_name(certificate)
         if host is not None:
             names.append((_x509.GN_DNS, host))
+    if len(names) * (len(constraints.permitted) + len(constraints.excluded)) > _MAX_COMPARISONS:
+        return None
     undecided = False
     for tag, content in names:
         permitted = [base for kind, base in constraints.permitted if kind == tag]

@@ -23,6 +23,9 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._der import De
 # Verifying costs time that grows with the cube of the size; no authority uses more.
 _MAX_RSA_BITS = 16384
 _MAX_DSA_BITS = 4096
+# No key of these families is as large; what is remembered of hostile ones stays small.
+_MAX_KEY_BYTES = 8192
+_MAX_ALGORITHM_BYTES = 1024
 
 _HASHES: dict[str, hashes.HashAlgorithm] = {
     "md5": hashes.MD5(),
@@ -263,6 +266,8 @@ def algorithm_name(algorithm: bytes) -> str:
 
     RSASSA-PSS names its hash, as in rsassaPss-sha256, because its strength is that of the hash.
     """
+    if len(algorithm) > _MAX_ALGORITHM_BYTES:
+        raise DerError("an oversized algorithm identifier")
     return _scheme(algorithm).name
 
 
@@ -285,6 +290,8 @@ def _public_key(spki: bytes) -> Any:
 
 def verify(spki: bytes, algorithm: bytes, message: bytes, signature: bytes) -> bool | None:
     """Whether `signature` over `message` was made by the key in `spki`; None when that cannot be computed here."""
+    if len(spki) > _MAX_KEY_BYTES or len(algorithm) > _MAX_ALGORITHM_BYTES:
+        return None
     try:
         scheme = _scheme(algorithm)
     except DerError:

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import functools
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _der as der
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._der import DerError
@@ -21,6 +23,9 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._der import De
 MAX_CERTIFICATE_BYTES = 65536
 # Larger ones are read again each time, so that hostile ones cannot fill the memory.
 MAX_CACHED_BYTES = 8192
+_MAX_CACHED_NAME_BYTES = 1024
+# Bringing a text to its normal form can take time that grows with the square of its length.
+_MAX_NORMALIZED = 512
 
 SUBJECT_KEY_IDENTIFIER = der.oid("2.5.29.14")
 KEY_USAGE = der.oid("2.5.29.15")
@@ -57,8 +62,21 @@ NameKey = tuple[object, ...]
 Attribute = tuple[bytes, int, bytes]
 """type (OBJECT IDENTIFIER content), tag of the value, content of the value"""
 
+_T = TypeVar("_T")
 
-@functools.lru_cache(maxsize=4096)
+
+def _remembered(function: Callable[[bytes], _T]) -> Callable[[bytes], _T]:
+    """`function` with its answers kept for the names of the fleet's authorities, and not for a hostile one's."""
+    cached = functools.lru_cache(maxsize=4096)(function)
+
+    @functools.wraps(function)
+    def answer(name: bytes) -> _T:
+        return cached(name) if len(name) <= _MAX_CACHED_NAME_BYTES else function(name)
+
+    return answer
+
+
+@_remembered
 def name_attributes(name: bytes) -> tuple[tuple[Attribute, ...], ...]:
     """The relative distinguished names of a Name, in the order of the certificate. Raises DerError."""
     rdns = []
@@ -90,7 +108,7 @@ def _escaped(text: str) -> str:
     return "".join(out)
 
 
-@functools.lru_cache(maxsize=4096)
+@_remembered
 def name_text(name: bytes) -> str:
     """A Name as an RFC 4514 string, most specific part first. Raises DerError."""
     rdns = []
@@ -104,7 +122,7 @@ def name_text(name: bytes) -> str:
     return ",".join(reversed(rdns))
 
 
-@functools.lru_cache(maxsize=4096)
+@_remembered
 def name_key(name: bytes) -> NameKey:
     """What two Names that are equal by RFC 5280 section 7.1 share.
 
@@ -123,7 +141,9 @@ def name_key(name: bytes) -> NameKey:
             if text is None:
                 parts.append((kind, "", _tlv(tag, content)))
             else:
-                parts.append((kind, " ".join(unicodedata.normalize("NFKC", text).casefold().split()), b""))
+                if len(text) <= _MAX_NORMALIZED:
+                    text = unicodedata.normalize("NFKC", text)
+                parts.append((kind, " ".join(text.casefold().split()), b""))
         key.append(tuple(sorted(parts)))
     return tuple(key)
 
