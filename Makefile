@@ -39,7 +39,7 @@ sanity: setup-dev ## ansible-test sanity, with empty ignore files
 bench: setup-dev ## Measure what a visit and an audit cost (BENCH_ARGS=… for its options)
 	@if [ -f tests/bench/run.py ]; then $(PY) tests/bench/run.py $(BENCH_ARGS); else echo "There is no benchmark yet."; fi
 
-docs: setup-dev ## Write the generated pages again: checks, host variables, changelog
+docs: setup-dev ## Write the generated pages again: checks, policy, changelog
 	@$(PY) tools/generate_docs.py
 
 format: setup-dev ## Let ruff mend what it can
