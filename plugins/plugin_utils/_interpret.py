@@ -17,6 +17,9 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._trust import 
 
 SCHEMA_VERSION = 1
 
+#: Certificates above a leaf that one device may add to what is known; real chains have fewer than ten.
+_MAX_SENT = 16
+
 
 @dataclass(frozen=True)
 class VantageClock:
@@ -36,13 +39,15 @@ def vantage_clock(asked: float, answered: float, started: float, finished: float
 
 
 def certificates_of(raw: Iterable[Mapping[str, Any]]) -> set[bytes]:
-    """Every certificate above a leaf that raw observations hold, as DER: possible intermediates."""
-    return {
-        base64.b64decode(text)
-        for observation in raw
-        for endpoint in observation["endpoints"]
-        for text in endpoint["chain_der"][1:]
-    }
+    """The certificates above a leaf that raw observations hold, as DER: possible intermediates.
+
+    Of one device only so many count: a hostile one must not hide the others' authorities behind thousands of its own.
+    """
+    found: set[bytes] = set()
+    for observation in raw:
+        sent = [text for endpoint in observation["endpoints"] for text in endpoint["chain_der"][1:]]
+        found.update(base64.b64decode(text) for text in list(dict.fromkeys(sent))[:_MAX_SENT])
+    return found
 
 
 def intermediates_of(ders: Iterable[bytes]) -> list[bytes]:
