@@ -117,7 +117,8 @@ def _audit(playbook: list[str], state: Path, report_dir: str, for_ansible: Seque
         *for_ansible,
     ]
     begun = time.monotonic()
-    process = subprocess.Popen(command, env=environment)
+    # In a session of its own: a Ctrl-C in the terminal reaches us alone, and we pass it on once.
+    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         status = process.wait()
     except KeyboardInterrupt:
