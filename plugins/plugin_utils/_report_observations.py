@@ -143,9 +143,9 @@ class Observations:
         if not places:
             return []
         if len(places) == 1:
-            return [self._read(place) for place in places.values()]
+            return [self._read(device, place) for place in places.values()]
         ordered = sorted(places.items(), key=lambda item: (item[1].moment, item[0]))
-        return [self._read(place) for _key, place in ordered]
+        return [self._read(device, place) for _key, place in ordered]
 
     def of_peer(self, address: object, port: object) -> list[dict[str, Any]]:
         """Return the latest observations of a server that devices depend on. They are shared: only read them."""
@@ -160,13 +160,15 @@ class Observations:
             self._peers.move_to_end(name)
         return held
 
-    def _read(self, place: _Place) -> dict[str, Any]:
+    def _read(self, device: str, place: _Place) -> dict[str, Any]:
         if place.entry is not None:
             return dict(place.entry)
         path, handle = self._files[place.file]
         handle.seek(place.offset)
         try:
             entry = self._parse(handle.read(place.length), first=place.offset == 0)
+            if entry.get("device") != device:
+                raise ValueError("another observation is in this place")
         except (OSError, ValueError, RecursionError) as error:
             raise ObservationError(
                 f"observations: '{path}' changed while it was read ({_why(error)}); nothing was written: "

@@ -76,7 +76,6 @@ class Todo(NamedTuple):
     where: str
     message: str
     actions: Sequence[str]
-    vendor_limit: str
     observed: list[tuple[str, str]]
     expected: list[tuple[str, str]]
     references: str
@@ -89,7 +88,6 @@ class Waived(NamedTuple):
     check: str
     where: str
     message: str
-    waiver: str
 
 
 class Unknown(NamedTuple):
@@ -170,7 +168,7 @@ def sheet_view(
         by_status.setdefault(finding["status"], []).append((finding, words_for_it))
     failed = sorted(by_status.get("fail", ()), key=lambda told: urgency(told[0]))
     todo = [_todo(group, now, words) for group in _alike(failed)]
-    waived = [_waived(told, words) for told in by_status.get("waived", ())]
+    waived = [_waived(told) for told in by_status.get("waived", ())]
     unknown = _unknown(by_status.get("not_assessed", ()))
     passed = [_passed(group) for group in _alike(by_status.get("pass", ()))]
     numbers = {
@@ -226,11 +224,11 @@ def _alert(card: Mapping[str, Any], observations: Sequence[Mapping[str, Any]], w
         return Alert(words["alert_skipped"], words["alert_text"]["inventory_invalid"], visible(card["invalid"], 400))
     if not observations:
         return Alert(words["alert_none"], words["alert_text"]["not_observed"], "")
-    outcomes = {observation.get("outcome"): observation for observation in observations}
+    outcomes = {str(observation.get("outcome")): observation for observation in observations}
     for outcome in ("aborted", "unreachable", "skipped"):
         if outcome in outcomes:
             reason = str(outcomes[outcome].get("reason") or "")
-            text = words["alert_text"].get(reason) or reason or words["alert_text"]["not_observed"]
+            text = words["alert_text"].get(reason) or visible(reason, 200) or words["alert_text"]["not_observed"]
             return Alert(words[f"alert_{outcome}"], text, visible(outcomes[outcome].get("detail"), 400))
     return None
 
@@ -277,24 +275,16 @@ def _todo(group: Sequence[Told], now: datetime, words: Words) -> Todo:
         where=_where(group),
         message=said.message,
         actions=said.actions,
-        vendor_limit=visible(as_mapping(finding["expected"]).get("vendor_limit"), 400),
         observed=_values(as_mapping(finding["observed"]), words),
         expected=_values(as_mapping(finding["expected"]), words),
         references=said.references,
     )
 
 
-def _waived(told: Told, words: Words) -> Waived:
-    finding, said = told
-    waiver = as_mapping(as_mapping(finding["expected"]).get("waiver"))
-    parts = []
-    if waiver.get("approver"):
-        parts.append(words.fill("waived_by", by=visible(waiver["approver"], 200)))
-    if waiver.get("until"):
-        parts.append(words.fill("waived_until", until=words.date(waiver["until"])))
-    if waiver.get("justification"):
-        parts.append(f"{words['waived_reason']}{words['colon']} {visible(waiver['justification'], 400)}")
-    return Waived(said.title, said.check, said.place, said.message, ", ".join(parts))
+def _waived(told: Told) -> Waived:
+    # The message says who accepted it, until when and why.
+    said = told[1]
+    return Waived(said.title, said.check, said.place, said.message)
 
 
 def _unknown(findings: Iterable[Told]) -> tuple[Unknown, ...]:
@@ -310,7 +300,7 @@ def _passed(group: Sequence[Told]) -> Passed:
     return Passed(said.check, _where(group), said.message)
 
 
-# The sheet has words of its own for these.
+# The message and the actions have words of their own for these.
 _SAID_ELSEWHERE = ("vendor_limit", "waiver")
 
 

@@ -98,7 +98,9 @@ def _wide(rows: Sequence[Mapping[str, Any]], words: Words, width: int, colour: b
     for row, texts in zip(rows, table, strict=True):
         pieces = list(map(fit, texts, widths))
         if colour:
-            pieces[1] = f"{_COLOURS.get(row['verdict'], '')}{pieces[1]}{_PLAIN}"
+            verdict = pieces[1].rstrip()
+            padding = pieces[1][len(verdict) :]
+            pieces[1] = f"{_COLOURS.get(row['verdict'], '')}{verdict}{_PLAIN}{padding}"
         lines.append(_GAP.join(pieces).rstrip())
     return lines
 

@@ -1,0 +1,154 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finding a device's observations in files: the latest counts, and a line that cannot be read stops everything."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _report_observations as module
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_observations import (
+    ObservationError,
+    Observations,
+)
+
+
+def observation(device: str, finished: str | None = "2026-11-22T17:00:00Z", **more: Any) -> dict[str, Any]:
+    return {
+        "schema_version": 1,
+        "device": device,
+        "source": "network",
+        "vantage": "v1",
+        "finished_at": finished,
+        **more,
+    }
+
+
+def lines(path: Path, *entries: Any) -> str:
+    path.write_text("".join((entry if isinstance(entry, str) else json.dumps(entry)) + "\n" for entry in entries))
+    return str(path)
+
+
+def test_the_latest_of_a_device_source_and_vantage_counts(tmp_path: Path) -> None:
+    first = lines(
+        tmp_path / "a.jsonl",
+        observation("x", "2026-11-22T17:00:00Z", n=1),
+        observation("x", "2026-11-22T18:30:00+02:00", n=2),  # 16:30 UTC
+        observation("x", "2026-11-22T16:00:00Z", vantage="v2", n=3),
+    )
+    second = lines(tmp_path / "b.jsonl", observation("x", "2026-11-21T17:00:00Z", n=4), observation("y", n=5))
+    with Observations({"x", "y"}) as found:
+        found.add_file(first)
+        found.add_file(second)
+        assert [entry["n"] for entry in found.of("x")] == [3, 1]
+        assert [entry["n"] for entry in found.of("y")] == [5]
+        assert found.of("z") == []
+
+
+def test_at_the_same_moment_the_later_line_counts_and_no_date_is_the_oldest(tmp_path: Path) -> None:
+    path = lines(tmp_path / "a.jsonl", observation("x", n=1), observation("x", n=2), observation("x", None, n=3))
+    with Observations({"x"}) as found:
+        found.add_file(path)
+        assert [entry["n"] for entry in found.of("x")] == [2]
+
+
+def test_observations_in_memory_and_in_files_are_one_world(tmp_path: Path) -> None:
+    with Observations({"x"}) as found:
+        found.add_file(lines(tmp_path / "a.jsonl", observation("x", n=1)))
+        found.add_entry(observation("x", "2026-11-22T17:00:01Z", n=2), 0)
+        assert [entry["n"] for entry in found.of("x")] == [2]
+
+
+def test_peers_are_found_by_address_and_port_and_strangers_are_counted(tmp_path: Path) -> None:
+    path = lines(
+        tmp_path / "a.jsonl", observation("peer:10.0.0.9:2762", n=1), observation("stranger"), observation("x")
+    )
+    with Observations({"x"}) as found:
+        found.add_file(path)
+        assert [entry["n"] for entry in found.of_peer("10.0.0.9", 2762)] == [1]
+        assert found.of_peer("10.0.0.9", 2762) is found.of_peer("10.0.0.9", 2762)
+        assert found.of_peer("10.0.0.8", 2762) == []
+        assert found.strangers == {"stranger"}
+
+
+def test_few_peers_are_held_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PEERS_HELD", 2)
+    path = lines(tmp_path / "a.jsonl", *(observation(f"peer:10.0.0.{n}:443", n=n) for n in range(5)))
+    with Observations(set()) as found:
+        found.add_file(path)
+        for _round in range(2):
+            assert [found.of_peer(f"10.0.0.{n}", 443)[0]["n"] for n in range(5)] == list(range(5))
+        assert len(found._peers) == 2
+
+
+def test_files_as_people_keep_them(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    entries = [json.dumps(observation(name, n=number)) for number, name in enumerate("xyz")]
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n\r\n   \n".join(entries).encode())  # a mark, blank lines, no last line end
+    with Observations(set("xyz")) as found:
+        found.add_file(str(path))
+        assert [found.of(name)[0]["n"] for name in "xyz"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ('{"device": "x"', "column"),
+        ("[1]", "not a JSON object"),
+        ("nonsense", "column"),
+        ('{"source": "network"}', "no 'device'"),
+        ('{"device": ""}', "no 'device'"),
+        ('{"device": ["x"]}', "no 'device'"),
+        ('{"device": "x", "schema_version": 2}', "schema_version 2"),
+        ('{"device": "x", "finished_at": "yesterday"}', "isoformat"),
+        ('{"device": "x", "finished_at": 12}', "a time is not text"),
+        ('{"device": "x", "n": NaN}', "NaN is not JSON"),
+        ('{"device": "x", "n": -Infinity}', "Infinity is not JSON"),
+        ("[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_a_broken_line_is_named_with_the_way_out(tmp_path: Path, line: str, why: str) -> None:
+    path = lines(tmp_path / "a.jsonl", observation("x"), "", line)
+    with Observations({"x"}) as found, pytest.raises(ObservationError) as error:
+        found.add_file(path)
+    text = str(error.value)
+    assert f"'{path}', line 3" in text
+    assert why in text
+    assert "run the visit again, or remove that line" in text
+    assert "\n" not in text
+
+
+def test_a_line_that_is_not_text_or_has_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"device": "\xff"}\n')
+    with Observations({"x"}) as found, pytest.raises(ObservationError, match=r"line 1 .*not UTF-8"):
+        found.add_file(str(path))
+    monkeypatch.setattr(module, "_LINE_LIMIT", 1000)
+    path.write_bytes(b" " * 2000)
+    with Observations({"x"}) as found, pytest.raises(ObservationError, match=r"line 1 .*longer than"):
+        found.add_file(str(path))
+
+
+def test_a_file_that_is_not_there_or_a_folder(tmp_path: Path) -> None:
+    for place in (tmp_path / "none.jsonl", tmp_path):
+        with Observations({"x"}) as found, pytest.raises(ObservationError, match="observations: '"):
+            found.add_file(str(place))
+
+
+def test_a_file_that_changes_meanwhile_is_not_misread(tmp_path: Path) -> None:
+    path = lines(tmp_path / "a.jsonl", observation("x"))
+    with Observations({"x"}) as found:
+        found.add_file(path)
+        Path(path).write_text("{}")
+        with pytest.raises(ObservationError, match="changed while it was read"):
+            found.of("x")
+
+
+def test_an_entry_in_memory_is_checked_too() -> None:
+    with Observations({"x"}) as found, pytest.raises(ObservationError, match=r"observations\[3\]"):
+        found.add_entry({"n": 1}, 3)
