@@ -1,0 +1,423 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes the seeds: sound bytes of every kind that the targets read, made with new keys that are thrown away.
+
+    python tests/fuzz/make_seeds.py     needs cryptography; replaces tests/fuzz/corpus/<target>/seed-*.bin
+
+They are committed, so that every run starts from the same bytes; this is only run to add a kind of seed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import ssl
+import sys
+import tempfile
+import warnings
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests")]
+
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire import (  # noqa: E402
+    SSLV2,
+    TLS10,
+    TLS11,
+    TLS12,
+    TLS13,
+    client_hello,
+)
+from fuzz.mutate import join_chain, join_records, join_script  # noqa: E402
+
+CORPUS = Path(__file__).resolve().parent / "corpus"
+START, END = datetime(2020, 1, 1, tzinfo=timezone.utc), datetime(2049, 12, 31, tzinfo=timezone.utc)
+DER = serialization.Encoding.DER
+
+
+def name(*parts: tuple[x509.ObjectIdentifier, str]) -> x509.Name:
+    return x509.Name([x509.NameAttribute(kind, text) for kind, text in parts])
+
+
+def simple(text: str) -> x509.Name:
+    return name((NameOID.COUNTRY_NAME, "FR"), (NameOID.ORGANIZATION_NAME, "CHU"), (NameOID.COMMON_NAME, text))
+
+
+def certificate(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: Any,
+    signer: Any,
+    extensions: list[tuple[x509.ExtensionType, bool]],
+    start: datetime = START,
+    end: datetime = END,
+    digest: Any = None,
+    pss: bool = False,
+) -> x509.Certificate:
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(int.from_bytes(os.urandom(8), "big") | 1)
+        .not_valid_before(start)
+        .not_valid_after(end)
+    )
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical)
+    if isinstance(signer, ed25519.Ed25519PrivateKey):
+        return builder.sign(signer, None)
+    digest = digest or hashes.SHA256()
+    if pss:
+        return builder.sign(signer, digest, rsa_padding=padding.PSS(padding.MGF1(digest), 32))
+    return builder.sign(signer, digest)
+
+
+def authority(path_length: int | None = None) -> list[tuple[x509.ExtensionType, bool]]:
+    return [
+        (x509.BasicConstraints(True, path_length), True),
+        (
+            x509.KeyUsage(*([False] * 5), key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False),
+            True,
+        ),
+    ]
+
+
+def key_ids(key: Any, signer: Any) -> list[tuple[x509.ExtensionType, bool]]:
+    return [
+        (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
+        (x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), False),
+    ]
+
+
+def alt_names(*texts: str) -> tuple[x509.ExtensionType, bool]:
+    return x509.SubjectAlternativeName(
+        [x509.IPAddress(ipaddress.ip_address(text)) if text[0].isdigit() else x509.DNSName(text) for text in texts]
+    ), False
+
+
+def write(target: str, label: str, data: bytes) -> None:
+    folder = CORPUS / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"seed-{label}.bin").write_bytes(data)
+
+
+def server_flight(chain: list[bytes], key: Any, version: int, ask_client: bool = False, ciphers: str = "") -> bytes:
+    """What Python's own TLS server answers to a hello of ours."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile(suffix=".pem") as file:
+        file.write(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        for der in chain:
+            file.write(ssl.DER_cert_to_PEM_cert(der).encode())
+        file.flush()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = ssl.TLSVersion.TLSv1
+            context.set_ciphers(ciphers or "ALL:@SECLEVEL=0")
+            context.load_cert_chain(file.name)
+    if ask_client:
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.load_verify_locations(cadata=chain[-1])
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = context.wrap_bio(incoming, outgoing, server_side=True)
+    incoming.write(client_hello(version, "echo-004.hopital.example", key_share=version == TLS13))
+    with contextlib.suppress(ssl.SSLWantReadError):
+        session.do_handshake()
+    return outgoing.read()
+
+
+def main() -> None:
+    p256 = {label: ec.generate_private_key(ec.SECP256R1()) for label in ("root", "issuing", "leaf", "other")}
+    rsa_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    root_name, issuing_name, leaf_name = simple("Hospital Root CA"), simple("Hospital Issuing CA"), simple("echo-004")
+    root = certificate(
+        root_name, root_name, p256["root"], p256["root"], authority(2) + key_ids(p256["root"], p256["root"])
+    )
+    issuing = certificate(
+        issuing_name, root_name, p256["issuing"], p256["root"], authority(0) + key_ids(p256["issuing"], p256["root"])
+    )
+    leaf_extensions = [
+        (x509.BasicConstraints(False, None), True),
+        alt_names("echo-004.hopital.example", "*.imaging.hopital.example", "10.20.1.14", "2001:db8::4"),
+        (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), False),
+        (
+            x509.CRLDistributionPoints(
+                [x509.DistributionPoint([x509.UniformResourceIdentifier("http://pki.example/a.crl")], None, None, None)]
+            ),
+            False,
+        ),
+    ]
+    leaf = certificate(
+        leaf_name, issuing_name, p256["leaf"], p256["issuing"], leaf_extensions + key_ids(p256["leaf"], p256["issuing"])
+    )
+    constraints = x509.NameConstraints(
+        permitted_subtrees=[
+            x509.DNSName("hopital.example"),
+            x509.IPAddress(ipaddress.ip_network("10.0.0.0/8")),
+            x509.DirectoryName(name((NameOID.COUNTRY_NAME, "FR"))),
+        ],
+        excluded_subtrees=[x509.DNSName("guest.hopital.example"), x509.RFC822Name("example")],
+    )
+    bound = certificate(simple("Ward CA"), root_name, p256["other"], p256["root"], [*authority(0), (constraints, True)])
+    bound_leaf = certificate(
+        leaf_name, simple("Ward CA"), p256["leaf"], p256["other"], [alt_names("echo-004.hopital.example", "10.1.1.1")]
+    )
+    late = certificate(
+        simple("Old CA"), root_name, p256["other"], p256["root"], authority(), end=START + timedelta(days=900)
+    )
+    late_leaf = certificate(leaf_name, simple("Old CA"), p256["leaf"], p256["other"], [alt_names("echo-004")])
+    by_name = x509.AuthorityKeyIdentifier(None, [x509.DirectoryName(root_name)], root.serial_number)
+    crossed = certificate(root_name, simple("Other Root"), p256["root"], p256["other"], authority())
+    other_root = certificate(simple("Other Root"), simple("Other Root"), p256["other"], p256["other"], authority())
+    alone = certificate(leaf_name, leaf_name, p256["leaf"], p256["leaf"], [alt_names("echo-004")])
+    orphan = certificate(leaf_name, simple("Missing CA"), p256["leaf"], p256["other"], [(by_name, False)])
+    odd_name = x509.Name(
+        [
+            x509.NameAttribute(NameOID.COUNTRY_NAME, "FR"),
+            x509.NameAttribute(
+                NameOID.ORGANIZATION_NAME, "H\u00f4pital, \u00ab Nord \u00bb", x509.name._ASN1Type.BMPString
+            ),
+            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "biomed\u202e+\\;", x509.name._ASN1Type.UTF8String),
+            x509.NameAttribute(NameOID.SERIAL_NUMBER, "0004", x509.name._ASN1Type.PrintableString),
+            x509.NameAttribute(NameOID.DOMAIN_COMPONENT, "example", x509.name._ASN1Type.IA5String),
+            x509.NameAttribute(NameOID.EMAIL_ADDRESS, "a@b.example", x509.name._ASN1Type.IA5String),
+            x509.NameAttribute(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), "x", x509.name._ASN1Type.T61String),
+        ]
+    )
+    odd = certificate(
+        odd_name,
+        odd_name,
+        ed25519.Ed25519PrivateKey.generate(),
+        ed25519.Ed25519PrivateKey.generate(),
+        [
+            (
+                x509.SubjectAlternativeName(
+                    [
+                        x509.RFC822Name("a@b.example"),
+                        x509.UniformResourceIdentifier("urn:x"),
+                        x509.DirectoryName(leaf_name),
+                        x509.RegisteredID(x509.ObjectIdentifier("1.2.3.4")),
+                        x509.OtherName(x509.ObjectIdentifier("1.2.3.5"), b"\x0c\x01a"),
+                        x509.DNSName("xn--hpital-8ta.example"),
+                    ]
+                ),
+                True,
+            ),
+            (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.2"), b"\x30\x03\x02\x01\x05"), True),
+        ],
+        end=datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc),
+    )
+    rsa_leaf = certificate(leaf_name, root_name, rsa_key, rsa_key, [alt_names("echo-004")], digest=hashes.SHA512())
+    pss_leaf = certificate(leaf_name, root_name, rsa_key, rsa_key, [], pss=True)
+    dsa_leaf = certificate(leaf_name, root_name, dsa.generate_private_key(2048), p256["root"], [])
+    small = certificate(name(), name((NameOID.COMMON_NAME, "x")), p256["leaf"], p256["leaf"], [])
+
+    def der(item: x509.Certificate) -> bytes:
+        return item.public_bytes(DER)
+
+    # The TBSCertificate of a version 1 certificate: without [0] and [3]; its signature is wrong then, as it may be.
+    described = {
+        "leaf": leaf,
+        "issuing": issuing,
+        "bound": bound,
+        "odd": odd,
+        "rsa": rsa_leaf,
+        "pss": pss_leaf,
+        "dsa": dsa_leaf,
+        "orphan": orphan,
+        "small": small,
+    }
+    for label, item in described.items():
+        write("describe", label, der(item))
+    write("describe", "explicit-curve", explicit_curve(der(leaf)))
+    write("pki", "root", der(root))
+    write("pki", "issuing", der(issuing))
+    chains = {
+        "sound": [leaf, issuing],
+        "reversed": [issuing, leaf],
+        "with-root": [leaf, issuing, root],
+        "incomplete": [leaf],
+        "bound": [bound_leaf, bound],
+        "expired-link": [late_leaf, late],
+        "crossed": [leaf, issuing, crossed, other_root],
+        "self-signed": [alone],
+        "orphan": [orphan],
+        "rsa": [rsa_leaf, issuing],
+        "mixed": [pss_leaf, odd, dsa_leaf, bound],
+    }
+    for label, chain in chains.items():
+        write("chain", label, join_chain([der(item) for item in chain]))
+        if label in ("sound", "mixed", "self-signed"):
+            body = join_chain([der(item) for item in chain])
+            write("certificate_message", label, len(body).to_bytes(3, "big") + body)
+            entries = b"".join(join_chain([der(item)]) + b"\x00\x00" for item in chain)
+            write("certificate_message_13", label, b"\x00" + len(entries).to_bytes(3, "big") + entries)
+    revocation_list = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuing_name)
+        .last_update(START)
+        .next_update(END)
+        .add_extension(x509.CRLNumber(7), False)
+        .add_extension(
+            x509.IssuingDistributionPoint(
+                [x509.UniformResourceIdentifier("http://pki.example/a.crl")], None, False, False, None, False, False
+            ),
+            True,
+        )
+    )
+    for number, reason in ((5, x509.ReasonFlags.key_compromise), (6, x509.ReasonFlags.certificate_hold)):
+        revocation_list = revocation_list.add_revoked_certificate(
+            x509.RevokedCertificateBuilder()
+            .serial_number(number)
+            .revocation_date(START)
+            .add_extension(x509.CRLReason(reason), False)
+            .build()
+        )
+    write("crl", "two", revocation_list.sign(p256["issuing"], hashes.SHA256()).public_bytes(DER))
+    write(
+        "crl",
+        "empty",
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuing_name)
+        .last_update(START)
+        .next_update(END)
+        .sign(p256["issuing"], hashes.SHA256())
+        .public_bytes(DER),
+    )
+    flights = tls_flights([der(leaf), der(issuing)], p256["leaf"], [der(rsa_leaf)], rsa_key)
+    for label, flight in flights.items():
+        write("flight", label, flight)
+        write("visit", label, join_script(b"\x00\x00", [(0, flight)] * 3))
+    write("visit", "all", join_script(b"\x00\x01", [(0, flight) for flight in flights.values()]))
+    write(
+        "visit",
+        "downwards",
+        join_script(
+            b"\x00\x02",
+            [(0, flights[label]) for label in ("tls13", "tls12", "tls11", "tls10", "alert")]
+            + [(1, b""), (2, b""), (0, HTTP_ANSWERS["date"])],
+        ),
+    )
+    for number, (label, dialogue) in enumerate(DIALOGUES.items()):
+        service = label.split("-")[0]
+        write(f"starttls_{service}", label, dialogue)
+        write(
+            "visit", f"starttls-{label}", join_script(bytes((number + 16, 1)), [(0, dialogue + flights["tls12"])] * 2)
+        )
+    write("tds", "flight", b"".join(tds(piece) for piece in (flights["tls12"][:200], b"", flights["tls12"][200:])))
+    for label, answer in HTTP_ANSWERS.items():
+        write("http", label, answer)
+        write(
+            "visit",
+            f"http-{label}",
+            join_script(b"\x00\x00", [(0, flights["tls12"]), (0, flights["alert"]), (0, answer)]),
+        )
+    hello = b"\x04\x00\x01" + SSLV2.to_bytes(2, "big") + (4).to_bytes(2, "big") + (3).to_bytes(2, "big") + b"\x00\x10"
+    write("sslv2", "hello", (0x8000 | len(hello)).to_bytes(2, "big") + hello + b"certificate")
+    write("sslv2", "alert", flights["alert"])
+    moment = int(datetime(2026, 11, 22, 17, tzinfo=timezone.utc).timestamp()).to_bytes(4, "big")
+    write("random_clock", "two", (moment + b"\x55" * 28) * 2)
+
+
+def explicit_curve(data: bytes) -> bytes:
+    """The certificate with its P-256 key written with all parameters of the curve, as old toolkits did."""
+    prime = (1 << 256) - (1 << 224) + (1 << 192) + (1 << 96) - 1
+
+    def tlv(tag: int, content: bytes) -> bytes:
+        size = len(content)
+        return bytes((tag,)) + (bytes((size,)) if size < 128 else b"\x82" + size.to_bytes(2, "big")) + content
+
+    field = tlv(0x30, bytes.fromhex("06072a8648ce3d0101") + tlv(0x02, b"\x00" + prime.to_bytes(32, "big")))
+    curve = tlv(0x30, tlv(0x04, b"\xff" * 32) + tlv(0x04, b"\x5a" * 32))
+    order = tlv(0x02, b"\x00" + b"\xff" * 32)
+    explicit = tlv(0x30, tlv(0x02, b"\x01") + field + curve + tlv(0x04, b"\x04" + b"\x6b" * 64) + order)
+    named = bytes.fromhex("06082a8648ce3d030107")
+    from fuzz import der_tree
+
+    forest = der_tree.parse(data)
+    for place in forest.root.walk():
+        if place.node.encode() == named:
+            place.siblings[place.index] = der_tree.parse(explicit).root.children[0]
+            return forest.encode()
+    raise SystemExit("no named curve to replace")
+
+
+def tls_flights(chain: list[bytes], key: Any, rsa_chain: list[bytes], rsa_key: Any) -> dict[str, bytes]:
+    alert = join_records([(21, 0x0301, b"\x02\x46")])
+    tls12 = server_flight(chain, key, TLS12, ask_client=True)
+    retry = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+    extensions = bytes.fromhex("002b00020304003300020017")
+    body = b"\x03\x03" + retry + b"\x00\x13\x01\x00" + len(extensions).to_bytes(2, "big") + extensions
+    return {
+        "tls13": server_flight(chain, key, TLS13),
+        "tls12": tls12,
+        "tls11": server_flight(chain, key, TLS11),
+        "tls10": server_flight(rsa_chain, rsa_key, TLS10),
+        "dhe": server_flight(rsa_chain, rsa_key, TLS12, ciphers="DHE-RSA-AES128-GCM-SHA256:AES128-SHA:@SECLEVEL=0"),
+        "retry": join_records([(22, 0x0303, b"\x02" + len(body).to_bytes(3, "big") + body), (20, 0x0303, b"\x01")]),
+        "alert": alert,
+        "warning-first": join_records([(21, 0x0301, b"\x01\x70")]) + tls12,
+        "split": join_records([(22, 0x0303, tls12[5:][at : at + 3]) for at in range(0, 300, 3)]),
+    }
+
+
+def tds(data: bytes) -> bytes:
+    return b"\x12\x01" + (len(data) + 8).to_bytes(2, "big") + b"\x00\x00\x00\x00" + data
+
+
+_PRELOGIN = b"\x00\x00\x0b\x00\x06\x01\x00\x11\x00\x01\xff" + bytes(6)
+_MYSQL = (
+    b"\x0a8.0.36\x00"
+    + bytes(4)
+    + b"saltsalt\x00"
+    + b"\xff\xff\x21\x02\x00\xff\xc7\x15"
+    + bytes(10)
+    + b"saltsaltsalt\x00"
+)
+
+#: What a server says before TLS; the first word of the label is the service.
+DIALOGUES = {
+    "smtp-yes": b"220-hello\r\n220 mail ESMTP\r\n250-mail\r\n250-STARTTLS\r\n250 SIZE 1000\r\n220 go ahead\r\n",
+    "smtp-no": b"220 mail ESMTP\r\n250 mail\r\n502 5.5.1 not here\r\n",
+    "imap-yes": b"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready\r\n* CAPABILITY IMAP4rev1\r\na OK begin\r\n",
+    "imap-no": b"* OK ready\r\na BAD no\r\n",
+    "pop3-yes": b"+OK ready\r\n+OK begin\r\n",
+    "pop3-no": b"+OK ready\r\n-ERR no\r\n",
+    "ftp-yes": b"220-Welcome\r\n to this server\r\n220 ready\r\n234 go\r\n",
+    "ftp-no": b"220 ready\r\n530 no\r\n",
+    "ldap-yes": bytes.fromhex("300c02010178070a010004000400"),
+    "ldap-long": bytes.fromhex("3084000000100201017884000000070a010004000400"),
+    "ldap-no": bytes.fromhex("300c02010178070a010204000400"),
+    "rdp-yes": bytes.fromhex("030000130ed000001234000200080001000000"),
+    "rdp-no": bytes.fromhex("030000130ed000001234000300080005000000"),
+    "postgres-yes": b"S",
+    "postgres-no": b"N",
+    "mysql-yes": len(_MYSQL).to_bytes(3, "little") + b"\x00" + _MYSQL,
+    "mysql-no": b"\x17\x00\x00\x00\xff\x6a\x04Host is not allowed",
+    "mssql-yes": b"\x04\x01\x00\x1a\x00\x00\x01\x00" + _PRELOGIN + b"\x01",
+    "mssql-no": b"\x04\x01\x00\x1a\x00\x00\x01\x00" + _PRELOGIN + b"\x02",
+}
+
+HTTP_ANSWERS = {
+    "date": b"HTTP/1.1 200 OK\r\nDate: Sun, 22 Nov 2026 17:00:00 GMT\r\nServer: x\r\nContent-Length: 2\r\n\r\nok",
+    "proxied": b"HTTP/1.1 404 Not Found\r\nVia: 1.1 proxy\r\nAge: 12\r\nDate: Sunday, 22-Nov-26 17:00:00 GMT\r\n\r\n",
+    "asctime": b"HTTP/1.0 302 Found\r\nLocation: /\r\ndate: Sun Nov 22 17:00:00 2026\r\n\r\n",
+    "zone": b"HTTP/1.1 401 Unauthorized\r\nDate: Thu, 01 Jan 1970 00:00:03 +0200\r\n\r\n",
+}
+
+
+if __name__ == "__main__":
+    main()
