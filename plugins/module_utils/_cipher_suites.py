@@ -12,8 +12,8 @@ from __future__ import annotations
 #: Signalling value of RFC 5746: "secure renegotiation understood"; some servers refuse a hello without it.
 RENEGOTIATION_INFO_SCSV = 0x00FF
 
-#: TLS 1.3 suites (RFC 8446, appendix B.4): all of them.
-TLS13_SUITES = (0x1302, 0x1301, 0x1303, 0x1304, 0x1305)
+#: What a TLS 1.3 hello offers first: all suites of RFC 8446, appendix B.4.
+TLS13_FIRST = (0x1302, 0x1301, 0x1303, 0x1304, 0x1305)
 
 #: What a TLS 1.2 hello offers first. Static RSA leads: the device then signs nothing, which costs it ten times
 #: less CPU; it is only a hello, nothing is ever encrypted with it.
@@ -198,6 +198,46 @@ TLS12_NAMES = {
     0xC030: "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
     0xC031: "TLS_ECDH_RSA_WITH_AES_128_GCM_SHA256",
     0xC032: "TLS_ECDH_RSA_WITH_AES_256_GCM_SHA384",
+    0xC03C: "TLS_RSA_WITH_ARIA_128_CBC_SHA256",
+    0xC03D: "TLS_RSA_WITH_ARIA_256_CBC_SHA384",
+    0xC03E: "TLS_DH_DSS_WITH_ARIA_128_CBC_SHA256",
+    0xC03F: "TLS_DH_DSS_WITH_ARIA_256_CBC_SHA384",
+    0xC040: "TLS_DH_RSA_WITH_ARIA_128_CBC_SHA256",
+    0xC041: "TLS_DH_RSA_WITH_ARIA_256_CBC_SHA384",
+    0xC042: "TLS_DHE_DSS_WITH_ARIA_128_CBC_SHA256",
+    0xC043: "TLS_DHE_DSS_WITH_ARIA_256_CBC_SHA384",
+    0xC044: "TLS_DHE_RSA_WITH_ARIA_128_CBC_SHA256",
+    0xC045: "TLS_DHE_RSA_WITH_ARIA_256_CBC_SHA384",
+    0xC046: "TLS_DH_anon_WITH_ARIA_128_CBC_SHA256",
+    0xC047: "TLS_DH_anon_WITH_ARIA_256_CBC_SHA384",
+    0xC048: "TLS_ECDHE_ECDSA_WITH_ARIA_128_CBC_SHA256",
+    0xC049: "TLS_ECDHE_ECDSA_WITH_ARIA_256_CBC_SHA384",
+    0xC04A: "TLS_ECDH_ECDSA_WITH_ARIA_128_CBC_SHA256",
+    0xC04B: "TLS_ECDH_ECDSA_WITH_ARIA_256_CBC_SHA384",
+    0xC04C: "TLS_ECDHE_RSA_WITH_ARIA_128_CBC_SHA256",
+    0xC04D: "TLS_ECDHE_RSA_WITH_ARIA_256_CBC_SHA384",
+    0xC04E: "TLS_ECDH_RSA_WITH_ARIA_128_CBC_SHA256",
+    0xC04F: "TLS_ECDH_RSA_WITH_ARIA_256_CBC_SHA384",
+    0xC050: "TLS_RSA_WITH_ARIA_128_GCM_SHA256",
+    0xC051: "TLS_RSA_WITH_ARIA_256_GCM_SHA384",
+    0xC052: "TLS_DHE_RSA_WITH_ARIA_128_GCM_SHA256",
+    0xC053: "TLS_DHE_RSA_WITH_ARIA_256_GCM_SHA384",
+    0xC054: "TLS_DH_RSA_WITH_ARIA_128_GCM_SHA256",
+    0xC055: "TLS_DH_RSA_WITH_ARIA_256_GCM_SHA384",
+    0xC056: "TLS_DHE_DSS_WITH_ARIA_128_GCM_SHA256",
+    0xC057: "TLS_DHE_DSS_WITH_ARIA_256_GCM_SHA384",
+    0xC058: "TLS_DH_DSS_WITH_ARIA_128_GCM_SHA256",
+    0xC059: "TLS_DH_DSS_WITH_ARIA_256_GCM_SHA384",
+    0xC05A: "TLS_DH_anon_WITH_ARIA_128_GCM_SHA256",
+    0xC05B: "TLS_DH_anon_WITH_ARIA_256_GCM_SHA384",
+    0xC05C: "TLS_ECDHE_ECDSA_WITH_ARIA_128_GCM_SHA256",
+    0xC05D: "TLS_ECDHE_ECDSA_WITH_ARIA_256_GCM_SHA384",
+    0xC05E: "TLS_ECDH_ECDSA_WITH_ARIA_128_GCM_SHA256",
+    0xC05F: "TLS_ECDH_ECDSA_WITH_ARIA_256_GCM_SHA384",
+    0xC060: "TLS_ECDHE_RSA_WITH_ARIA_128_GCM_SHA256",
+    0xC061: "TLS_ECDHE_RSA_WITH_ARIA_256_GCM_SHA384",
+    0xC062: "TLS_ECDH_RSA_WITH_ARIA_128_GCM_SHA256",
+    0xC063: "TLS_ECDH_RSA_WITH_ARIA_256_GCM_SHA384",
     0xC072: "TLS_ECDHE_ECDSA_WITH_CAMELLIA_128_CBC_SHA256",
     0xC073: "TLS_ECDHE_ECDSA_WITH_CAMELLIA_256_CBC_SHA384",
     0xC074: "TLS_ECDH_ECDSA_WITH_CAMELLIA_128_CBC_SHA256",
@@ -252,18 +292,37 @@ TLS13_NAMES = {
     0x1303: "TLS_CHACHA20_POLY1305_SHA256",
     0x1304: "TLS_AES_128_CCM_SHA256",
     0x1305: "TLS_AES_128_CCM_8_SHA256",
+    0x00C6: "TLS_SM4_GCM_SM3",
+    0x00C7: "TLS_SM4_CCM_SM3",
+    0xC0B4: "TLS_SHA256_SHA256",
+    0xC0B5: "TLS_SHA384_SHA384",
 }
 
 
-def _slices(suites: list[int], size: int) -> tuple[tuple[int, ...], ...]:
-    return tuple(tuple(suites[i : i + size]) for i in range(0, len(suites), size))
+def _depends_on_extensions(name: str) -> bool:
+    """Whether a suite's key exchange needs the groups and signature algorithms that a hello names."""
+    return name.startswith(("TLS_ECDH", "TLS_DHE"))
 
 
-# Sizes that keep each hello below 256 bytes: old devices are known to hang on longer ones.
-#: Every other suite that TLS 1.2 knows: asked only after a handshake_failure.
-TLS12_OTHERS = _slices([s for s in (*TLS12_NAMES, *LEGACY_NAMES) if s not in TLS12_FIRST], 56)
-#: Every other suite that TLS 1.1 and older know.
-LEGACY_OTHERS = _slices([s for s in LEGACY_NAMES if s not in LEGACY_FIRST], 70)
+_UP_TO_TLS12 = {**TLS12_NAMES, **LEGACY_NAMES}
+
+# What is asked after "no common suite": together with the first hello, every suite that the version knows. Suites
+# that depend on groups or signature algorithms come again, because the first hello names only the usual ones.
+#: TLS 1.2, for hellos that name every group and signature algorithm; the likely ones lead.
+TLS12_NEGOTIATED = tuple(
+    sorted(
+        (number for number, name in _UP_TO_TLS12.items() if _depends_on_extensions(name)),
+        key=lambda number: not _UP_TO_TLS12[number].startswith("TLS_ECDHE"),
+    )
+)
+#: TLS 1.2, for hellos that name none.
+TLS12_FIXED = tuple(
+    number for number, name in _UP_TO_TLS12.items() if not _depends_on_extensions(name) and number not in TLS12_FIRST
+)
+#: TLS 1.1 and older, where only elliptic curves are named in an extension.
+LEGACY_OTHERS = tuple(
+    number for number, name in LEGACY_NAMES.items() if name.startswith("TLS_ECDH") or number not in LEGACY_FIRST
+)
 
 
 def cipher_name(number: int) -> str:

@@ -11,24 +11,33 @@ from datetime import timezone
 
 #: Headers longer than this are not read on.
 MAX_HEADER_BYTES = 16384
+#: How much of a page is read after its headers, so that our end is a FIN and no reset.
+MAX_BODY_BYTES = 65536
 #: The Date header counts whole seconds.
 _RESOLUTION = 1.0
+#: nginx completes the handshake without the client certificate that it requires, and says so in the page.
+_CERTIFICATE_MISSING = b"No required SSL certificate was sent"
 
 
 @dataclass(frozen=True)
 class HttpAnswer:
-    """What the headers say. `date`: epoch seconds as written; `proxied`: the clock may be somebody else's."""
+    """What an answer says. `date`: epoch seconds as written; `proxied`: the clock may be somebody else's.
+
+    `certificate_missing`: the page says that a client certificate is required.
+    """
 
     status: int
     date: float | None
     proxied: bool
+    certificate_missing: bool = False
 
 
-def request(method: str, path: str, host: str) -> bytes:
+def request(method: str, path: str, name: str, port: int) -> bytes:
     """A minimal HTTP/1.1 request that asks for the connection to be closed."""
+    host = f"[{name}]" if ":" in name else name
     lines = (
         f"{method} {path} HTTP/1.1",
-        f"Host: {host}",
+        f"Host: {host}" if port == 443 else f"Host: {host}:{port}",
         "User-Agent: biomed-cert-hygiene",
         "Connection: close",
         "",
@@ -37,23 +46,49 @@ def request(method: str, path: str, host: str) -> bytes:
     return "\r\n".join(lines).encode("ascii", "replace")
 
 
+def whole(data: bytes, method: str) -> bool:
+    """Whether nothing more is to be read of this answer (RFC 9112, 6.3), or enough was."""
+    head, end, body = data.partition(b"\r\n\r\n")
+    if not end:
+        return len(data) >= MAX_HEADER_BYTES
+    status, headers = _headers(head)
+    if status is not None and 100 <= status < 200:
+        return whole(body, method)
+    if method == "HEAD" or status in (None, 204, 304) or len(body) >= MAX_BODY_BYTES:
+        return True
+    size = headers.get("content-length", [""])[0]
+    return size.isascii() and size.isdigit() and len(body) >= int(size[:9])
+
+
 def parse(data: bytes) -> HttpAnswer | None:
     """Read the headers; None where this is no HTTP answer."""
-    head = data.split(b"\r\n\r\n", 1)[0][:MAX_HEADER_BYTES].decode("latin-1")
-    lines = head.split("\r\n")
+    head, _end, body = data.partition(b"\r\n\r\n")
+    status, headers = _headers(head[:MAX_HEADER_BYTES])
+    if status is None:
+        return None
+    if 100 <= status < 200 and body:
+        return parse(body)  # the answer proper follows
+    dates = headers.get("date", [])
+    return HttpAnswer(
+        status=status,
+        date=_epoch(dates[0]) if dates else None,
+        # A cache's or proxy's marks (RFC 9110, 7.6.3; RFC 9111, 5.1), or two clocks in one answer.
+        proxied="via" in headers or "age" in headers or len(set(dates)) > 1,
+        certificate_missing=_CERTIFICATE_MISSING in body,
+    )
+
+
+def _headers(head: bytes) -> tuple[int | None, dict[str, list[str]]]:
+    """(status, values by name in lower case); status None where this is no HTTP answer."""
+    lines = head.decode("latin-1").split("\r\n")
     words = lines[0].split(" ", 2)
     if len(words) < 2 or not words[0].startswith("HTTP/") or not words[1].isascii() or not words[1].isdigit():
-        return None
-    headers: dict[str, str] = {}
+        return None, {}
+    headers: dict[str, list[str]] = {}
     for line in lines[1:]:
         name, _colon, value = line.partition(":")
-        headers.setdefault(name.strip().lower(), value.strip())
-    return HttpAnswer(
-        status=int(words[1][:3]),
-        date=_epoch(headers.get("date", "")),
-        # A cache's or proxy's marks (RFC 9110, 7.6.3; RFC 9111, 5.1).
-        proxied="via" in headers or "age" in headers,
-    )
+        headers.setdefault(name.strip().lower(), []).append(value.strip())
+    return int(words[1][:3]), headers
 
 
 def _epoch(text: str) -> float | None:

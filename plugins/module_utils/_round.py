@@ -8,6 +8,7 @@ from __future__ import annotations
 import concurrent.futures
 import ipaddress
 import random
+import resource
 import socket
 import time
 from collections import deque
@@ -21,20 +22,35 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._visit import 
 #: How often a busy address is tried again.
 _BUSY_SECONDS = 0.25
 _RESOLVERS = 16
+#: What a visit holds open: its connection and its claim on the address; and what the process needs besides.
+_FILES_PER_VISIT, _OTHER_FILES = 2, 64
+#: Devices of one segment share a switch, an uplink, often a gateway: prefix length by address family.
+_SEGMENT_BITS: dict[int, int] = {socket.AF_INET: 24, socket.AF_INET6: 64}
+
+_Group = tuple[int, str, list[dict[str, Any]]]
 
 
 def _resolve(address: str) -> tuple[int, str] | None:
     """(family, numeric address), or None where the name is unknown."""
     try:
-        numeric = ipaddress.ip_address(address)
-        return (socket.AF_INET if numeric.version == 4 else socket.AF_INET6), str(numeric)
+        return _numeric(address)
     except ValueError:
         pass
     try:
         found = socket.getaddrinfo(address, None, type=socket.SOCK_STREAM)
-        return found[0][0], str(found[0][4][0])
-    except (OSError, UnicodeError):
+        return _numeric(str(found[0][4][0]))
+    except (OSError, ValueError):
         return None
+
+
+def _numeric(address: str) -> tuple[int, str]:
+    """(family, one way of writing it): two ways of writing one address must not become two visits at once."""
+    numeric = ipaddress.ip_address(address)
+    if isinstance(numeric, ipaddress.IPv6Address):
+        if numeric.ipv4_mapped is None:
+            return socket.AF_INET6, str(numeric)
+        numeric = numeric.ipv4_mapped
+    return socket.AF_INET, str(numeric)
 
 
 def _resolve_all(addresses: Iterable[str], seconds: float) -> dict[str, tuple[int, str] | None]:
@@ -58,8 +74,33 @@ def _resolve_all(addresses: Iterable[str], seconds: float) -> dict[str, tuple[in
     return resolved
 
 
+def _spread(groups: Iterable[_Group]) -> list[_Group]:
+    """A random order in which each network segment is spread evenly over the whole run."""
+    segments: dict[Any, list[_Group]] = {}
+    for group in groups:
+        family, address, _devices = group
+        network = ipaddress.ip_network(f"{address.partition('%')[0]}/{_SEGMENT_BITS[family]}", strict=False)
+        segments.setdefault(network, []).append(group)
+    places = []
+    for members in segments.values():
+        random.shuffle(members)
+        places += [((at + random.random()) / len(members), member) for at, member in enumerate(members)]
+    return [member for _place, member in sorted(places, key=lambda place: place[0])]
+
+
+def _affordable(concurrency: int) -> int:
+    """How many visits at once the limit on open files allows, after raising it as far as it goes."""
+    wanted = concurrency * _FILES_PER_VISIT + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return max(1, min(concurrency, (soft - _OTHER_FILES) // _FILES_PER_VISIT))
+    return concurrency
+
+
 def _unvisited(device: dict[str, Any], outcome: str, reason: str) -> dict[str, Any]:
-    """The raw observation of a device that no packet was sent to."""
+    """The raw observation of a device that nothing was learned of."""
     now = iso(time.time())
     return {
         "device": device["name"],
@@ -91,7 +132,7 @@ class Round:
         self._interval = 1.0 / rate if rate > 0 else 0.0
         self._next_connection = 0.0
         self.on_observation = on_observation
-        self._queue: deque[tuple[int, str, list[dict[str, Any]]]] = deque()
+        self._queue: deque[_Group] = deque()
 
     def run(self, devices: list[dict[str, Any]]) -> None:
         """Visit every device once."""
@@ -103,12 +144,9 @@ class Round:
                 self.on_observation(_unvisited(device, "unreachable", "name_not_resolved"))
             else:
                 by_address.setdefault(target, []).append(device)
-        groups = [(family, address, group) for (family, address), group in by_address.items()]
-        # A ward's devices share a segment, and often a switch or a gateway: never all of them at once.
-        random.shuffle(groups)
-        self._queue.extend(groups)
+        self._queue.extend(_spread((family, address, group) for (family, address), group in by_address.items()))
         loop = EventLoop()
-        for _worker in range(min(self._concurrency, len(groups))):
+        for _worker in range(_affordable(min(self._concurrency, len(self._queue)))):
             loop.spawn(self._work())
         loop.run()
 
@@ -133,7 +171,13 @@ class Round:
         last_closed = 0.0
         for device in group:
             visit = DeviceVisit(device, family, address, self._settings, self._wait_for_rate, last_closed)
-            self.on_observation(await visit.run())
+            try:
+                observation = await visit.run()
+            except Exception as error:
+                # A mistake of ours, met on one device, must not cost the others their visit; and it must be seen.
+                observation = {**_unvisited(device, "aborted", "probe_failed"), "detail": repr(error)[:200]}
+                observation["connections"] = visit.traffic.connections
+            self.on_observation(observation)
             last_closed = visit.last_closed
 
     async def _wait_for_rate(self) -> None:

@@ -54,6 +54,8 @@ class _Words:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self.seen = b""
+        #: set once the server has shown that it speaks this protocol: an end then is its answer to our request
+        self.recognized = False
         self._at = 0
 
     async def block(self, size: int) -> bytes:
@@ -76,6 +78,7 @@ class _Words:
         lines = [await self.line()]
         if not lines[0][:3].isdigit():
             raise WrongProtocol(self.seen)
+        self.recognized = True
         while lines[-1][3:4] == b"-" or not lines[-1].startswith(lines[0][:3]):
             lines.append(await self.line())
         return b"\n".join(lines)
@@ -85,9 +88,9 @@ class _Words:
             raise WrongProtocol(self.seen)
         data = await self._stream.receive()
         if not data:
-            if self.seen:
-                raise WrongProtocol(self.seen)
-            raise ConnectionClosed
+            if not self.seen:
+                raise ConnectionClosed
+            raise StartTlsRefused(self.seen) if self.recognized else WrongProtocol(self.seen)
         self.seen += data
 
 
@@ -111,6 +114,7 @@ async def _imap(stream: Stream) -> Stream:
     greeting = await words.line()
     if not greeting.startswith(b"* "):
         raise WrongProtocol(words.seen)
+    words.recognized = True
     _expect(greeting, b"* OK", b"* PREAUTH")
     await stream.send(b"a STARTTLS\r\n")
     line = await words.line()
@@ -125,6 +129,7 @@ async def _pop3(stream: Stream) -> Stream:
     greeting = await words.line()
     if not greeting.startswith((b"+OK", b"-ERR")):
         raise WrongProtocol(words.seen)
+    words.recognized = True
     _expect(greeting, b"+OK")
     await stream.send(b"STLS\r\n")
     _expect(await words.line(), b"+OK")
@@ -198,7 +203,7 @@ async def _mysql(stream: Stream) -> Stream:
     words = _Words(stream)
     head = await words.block(4)
     size = int.from_bytes(head[:3], "little")
-    if head[3] != 0 or not 20 <= size <= 4096:
+    if head[3] != 0 or not 4 <= size <= 4096:
         raise WrongProtocol(words.seen)
     greeting = await words.block(size)
     if greeting[0] == 0xFF:

@@ -12,8 +12,10 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._connection im
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._event_loop import DeadlineExpired
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._starttls import Stream
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire import (
+    ALERT,
     ServerFlight,
     ServerHello,
+    Sslv2Hello,
     sslv2_server_hello,
 )
 
@@ -24,10 +26,12 @@ class Answer:
 
     `kind`: server_hello | alert | reset | eof | silence | not_tls | starttls_refused | sslv2.
     `stalled`: the peer began and then went silent. `at`: vantage clock (epoch seconds) when the answer began.
+    `problem`: what was wrong with the bytes, in a few words.
     """
 
     kind: str
     hello: ServerHello | None = None
+    sslv2: Sslv2Hello | None = None
     chain: tuple[bytes, ...] | None = None
     certificate_requested: bool | None = None
     alert: int | None = None
@@ -38,10 +42,12 @@ class Answer:
 
     @property
     def evidence(self) -> str:
-        """The word of the observation: server_hello | alert:<n> | reset | eof | silence."""
+        """The word of the observation: server_hello | alert:<n> | reset | eof | silence | inferred."""
         if self.kind == "alert":
             return f"alert:{self.alert}"
-        return {"sslv2": "server_hello", "not_tls": "eof", "starttls_refused": "eof"}.get(self.kind, self.kind)
+        return {"sslv2": "server_hello", "not_tls": "inferred", "starttls_refused": "inferred"}.get(
+            self.kind, self.kind
+        )
 
 
 async def exchange_hello(connection: Stream, hello: bytes, max_bytes: int, whole: bool) -> Answer:
@@ -61,6 +67,7 @@ async def exchange_hello(connection: Stream, hello: bytes, max_bytes: int, whole
         ending = "silence"
     except PeerReset:
         ending = "reset"
+    stalled = ending == "silence" and not flight.finished
     if flight.server_hello is not None:
         return Answer(
             kind="server_hello",
@@ -69,14 +76,15 @@ async def exchange_hello(connection: Stream, hello: bytes, max_bytes: int, whole
             certificate_requested=flight.certificate_requested if flight.done and whole else None,
             alert=flight.fatal_alert,
             problem=flight.problem,
-            stalled=ending == "silence" and not flight.done,
+            stalled=stalled,
             at=at,
         )
-    if flight.fatal_alert is not None:
-        return Answer(kind="alert", alert=flight.fatal_alert, at=at)
-    if flight.first_bytes and (flight.not_tls or ending != "silence"):
-        return Answer(kind="not_tls", first_bytes=flight.first_bytes, problem=flight.problem, at=at)
-    return Answer(kind=ending, first_bytes=flight.first_bytes, problem=flight.problem, at=at)
+    # Some stacks call their refusal a warning, and then hang up.
+    alert = flight.warning if flight.fatal_alert is None else flight.fatal_alert
+    if alert is not None:
+        return Answer(kind="alert", alert=alert, stalled=stalled, at=at)
+    kind = "not_tls" if flight.problem is not None else ending
+    return Answer(kind=kind, first_bytes=flight.first_bytes, problem=flight.problem, at=at)
 
 
 async def exchange_sslv2(connection: Stream, hello: bytes) -> Answer:
@@ -84,18 +92,17 @@ async def exchange_sslv2(connection: Stream, hello: bytes) -> Answer:
     data = b""
     try:
         await connection.send(hello)
-        while True:
-            piece = await connection.receive()
+        while piece := await connection.receive():
             data += piece
-            accepted = sslv2_server_hello(data)
-            if accepted:
-                return Answer(kind="sslv2", at=time.time())
-            if accepted is False or not piece:
-                break
+            answer = sslv2_server_hello(data)
+            if answer:
+                return Answer(kind="sslv2", sslv2=answer, at=time.time())
+            if data[0] == ALERT and len(data) >= 7:
+                return Answer(kind="alert", alert=data[6])
+            if answer is False and data[0] != ALERT:
+                return Answer(kind="not_tls", first_bytes=data[:256])
     except DeadlineExpired:
         return Answer(kind="silence", first_bytes=data[:256])
     except PeerReset:
         return Answer(kind="reset")
-    if len(data) >= 7 and data[0] == 0x15:
-        return Answer(kind="alert", alert=data[6])
     return Answer(kind="eof", first_bytes=data[:256])

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import ssl
+import time
 import warnings
 import weakref
 from dataclasses import dataclass
@@ -39,13 +40,28 @@ _CIPHERS = (
 )
 
 
-class HandshakeFailed(Exception):
-    """The handshake did not end well; `reason` is OpenSSL's word or ours, `alert` says that the device refused."""
+#: TLS 1.3 groups by number, as OpenSSL calls them.
+_P256 = 0x0017
+_GROUP_NAMES = {
+    _P256: "prime256v1",
+    0x0018: "secp384r1",
+    0x0019: "secp521r1",
+    0x001D: "X25519",
+    0x001E: "X448",
+}
 
-    def __init__(self, reason: str, alert: bool = False) -> None:
+
+class HandshakeFailed(Exception):
+    """The handshake did not end well; `reason` is OpenSSL's word or ours.
+
+    `alert`: the device said so. `local`: our own side gave up, which says nothing of the device.
+    """
+
+    def __init__(self, reason: str, alert: bool = False, local: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.alert = alert
+        self.local = local
 
 
 @dataclass
@@ -72,7 +88,8 @@ def _watch_messages(
 
 
 @functools.cache
-def _context(tls13: bool) -> ssl.SSLContext:
+def _context(tls13: bool, group: int | None) -> ssl.SSLContext:
+    """A context for TLS 1.3 with one group, or for TLS 1.0 to 1.2."""
     with warnings.catch_warnings():
         # Old versions are spoken on purpose: to devices that know no other.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -86,27 +103,31 @@ def _context(tls13: bool) -> ssl.SSLContext:
         # OP_LEGACY_SERVER_CONNECT: servers older than RFC 5746 must be seen too.
         context.options |= 0x4
         context.set_ciphers(_CIPHERS)
-        try:
-            # One curve, the one that every stack knows: a smaller hello, and a small key share.
-            context.set_ecdh_curve("prime256v1")
-        except (ValueError, ssl.SSLError):
-            pass
-    if tls13 and hasattr(context, "_msg_callback"):
-        context._msg_callback = _watch_messages
+    if tls13:
+        # The group that the device asked for: one key share, no second round, a small hello. A group that this
+        # Python cannot set is left to OpenSSL's own list.
+        with contextlib.suppress(KeyError, ValueError, ssl.SSLError):
+            context.set_ecdh_curve(_GROUP_NAMES[group or _P256])
+        if hasattr(context, "_msg_callback"):
+            context._msg_callback = _watch_messages
     return context
 
 
 class TlsSession:
-    """A TLS session over a connection, or over what carries TLS in it."""
+    """A TLS session over a connection, or over what carries TLS in it.
 
-    def __init__(self, connection: Stream, server_name: str | None, version: int) -> None:
+    `version`: TLS13, or anything else for TLS 1.0 to 1.2; `group`: the one that a TLS 1.3 device asked for.
+    """
+
+    def __init__(self, connection: Stream, server_name: str | None, version: int, group: int | None = None) -> None:
         self._connection = connection
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
+        context = _context(version == TLS13, group)
         try:
-            self._tls = _context(version == TLS13).wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
+            self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
         except (ssl.SSLError, ValueError, UnicodeError):
-            self._tls = _context(version == TLS13).wrap_bio(self._incoming, self._outgoing)
+            self._tls = context.wrap_bio(self._incoming, self._outgoing)
         self._seen = _Captured()
         _captured[self._tls] = self._seen
 
@@ -147,6 +168,10 @@ class TlsSession:
                 return b""
             except ssl.SSLError as error:
                 raise _failed(error) from None
+
+    def hurry(self, seconds: float) -> None:
+        """Wait no longer than this for what is still to come."""
+        self._connection.deadline = min(self._connection.deadline, time.monotonic() + seconds)
 
     async def close(self) -> None:
         """Say close_notify; the connection is closed by who opened it."""
@@ -200,5 +225,6 @@ class TlsSession:
 
 
 def _failed(error: ssl.SSLError) -> HandshakeFailed:
-    reason = (error.reason or "handshake failed").lower()
-    return HandshakeFailed(reason, alert="alert" in reason)
+    # OpenSSL's reasons for what the peer said end in "alert …", as "tlsv1 alert protocol version".
+    reason = (error.reason or "handshake failed").lower().replace("_", " ")
+    return HandshakeFailed(reason, alert="alert" in reason, local="alert" not in reason)

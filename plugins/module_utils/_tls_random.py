@@ -15,10 +15,16 @@ _DAY = 86400.0
 _AGREEMENT = 2.0
 
 
+def looks_like_a_clock(at: float, random: bytes) -> bool:
+    """Whether one ServerHello.random may hold the time: a random number does once in 25,000."""
+    return abs(int.from_bytes(random[:4], "big") - at) <= _DAY
+
+
 def random_clock_sample(randoms: list[tuple[float, bytes]], endpoint: str) -> dict[str, Any] | None:
     """A clock sample from [(vantage time, ServerHello.random), …], or None."""
     offsets = [int.from_bytes(random[:4], "big") - at for at, random in randoms]
-    if len(offsets) < 2 or max(abs(offset) for offset in offsets) > _DAY or max(offsets) - min(offsets) > _AGREEMENT:
+    believable = len(randoms) >= 2 and all(looks_like_a_clock(at, random) for at, random in randoms)
+    if not believable or max(offsets) - min(offsets) > _AGREEMENT:
         return None
     return {
         "source": "tls_random",

@@ -4,21 +4,28 @@
 """The bytes of a TLS hello and of what comes back: pure functions, no socket.
 
 Sources: RFC 8446 (TLS 1.3), RFC 5246 (TLS 1.2), RFC 6101 (SSLv3), the SSL 0.2 specification (SSLv2).
-The hellos stay below 256 bytes: old devices hang on longer ones.
+No hello is longer than 255 bytes: old devices hang on longer ones.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._cipher_suites import (
     LEGACY_FIRST,
     LEGACY_NAMES,
+    LEGACY_OTHERS,
     RENEGOTIATION_INFO_SCSV,
     SSLV2_CIPHER_KINDS,
     TLS12_FIRST,
-    TLS13_SUITES,
+    TLS12_FIXED,
+    TLS12_NEGOTIATED,
+    TLS13_FIRST,
+    TLS13_NAMES,
 )
 
 SSLV2, SSLV3, TLS10, TLS11, TLS12, TLS13 = 0x0002, 0x0300, 0x0301, 0x0302, 0x0303, 0x0304
@@ -36,9 +43,19 @@ WALK_ORDER = (TLS13, TLS12, TLS11, TLS10, SSLV3)
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
 CLIENT_HELLO, SERVER_HELLO, CERTIFICATE, CERTIFICATE_REQUEST, SERVER_HELLO_DONE = 1, 2, 11, 13, 14
 
+HELLO_REQUEST = 0
+
 FATAL = 2
+CLOSE_NOTIFY = 0
 HANDSHAKE_FAILURE = 40
+PROTOCOL_VERSION = 70
+INSUFFICIENT_SECURITY = 71
 UNRECOGNIZED_NAME = 112
+
+#: The longest hello, record header included.
+MAX_HELLO = 255
+#: A hello with fewer suites than this asks too little: the server's name is left out first.
+_FEWEST_SUITES = 8
 
 #: A record carries at most 2^14 bytes plus what a cipher adds (RFC 5246, 6.2.3); more is no TLS.
 _MAX_RECORD = (1 << 14) + 2048
@@ -47,8 +64,20 @@ _HELLO_RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167ab
 #: End of ServerHello.random where a TLS 1.3 server was talked down to TLS 1.2 (RFC 8446, 4.1.3).
 _DOWNGRADE_FROM_TLS13 = b"DOWNGRD\x01"
 
-_X25519, _P256, _P384, _P521 = 0x001D, 0x0017, 0x0018, 0x0019
-_SIGNATURE_ALGORITHMS = (0x0401, 0x0403, 0x0804, 0x0501, 0x0503, 0x0806, 0x0807, 0x0601, 0x0201, 0x0203)
+_X25519 = 0x001D
+#: X25519, P-256, P-384, P-521.
+_GROUPS = (_X25519, 0x0017, 0x0018, 0x0019)
+#: And X448, brainpool (RFC 7027).
+_ALL_CURVES = (*_GROUPS, 0x001E, 0x001A, 0x001B, 0x001C)
+#: And brainpool for TLS 1.3 (RFC 8734), ffdhe (RFC 7919), secp256k1, SM2 (RFC 8998), and the hybrids with ML-KEM.
+_ALL_GROUPS = (*_ALL_CURVES, 0x001F, 0x0020, 0x0021, 0x0100, 0x0101, 0x0102, 0x0016, 0x0029, 0x11EC, 0x11EB)
+_SIGNATURES = (0x0401, 0x0403, 0x0804, 0x0501, 0x0503, 0x0806, 0x0807, 0x0601, 0x0201, 0x0203)
+#: And the rest of RSA (PKCS #1, PSS, PSS keys), ECDSA with brainpool curves, Ed448, DSA, and MD5.
+_ALL_SIGNATURES = (
+    *_SIGNATURES,
+    *(0x0805, 0x0809, 0x080A, 0x080B, 0x0603, 0x0301, 0x0303, 0x0808, 0x081A, 0x081B, 0x081C, 0x0202, 0x0402, 0x0101),
+    0x0708,
+)
 
 
 class WireError(ValueError):
@@ -67,13 +96,23 @@ def _extension(number: int, body: bytes) -> bytes:
     return number.to_bytes(2, "big") + _vector(body, 2)
 
 
+def can_be_server_name(name: str) -> bool:
+    """Whether a name can be sent as SNI: no address, no wildcard, with an ASCII form (RFC 6066, 3)."""
+    return bool(_server_name(name))
+
+
 def _server_name(name: str) -> bytes:
-    """The server_name extension (RFC 6066, 3), empty where the name can't be sent (an address, no ASCII form)."""
+    """The server_name extension (RFC 6066, 3), empty where the name can't be sent."""
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+        return b""
+    except ValueError:
+        pass
     try:
         ascii_name = name.rstrip(".").encode("idna")
     except UnicodeError:
         return b""
-    if not ascii_name or len(ascii_name) > 253:
+    if not ascii_name or len(ascii_name) > 253 or b"*" in ascii_name:
         return b""
     return _extension(0, _vector(b"\x00" + _vector(ascii_name, 2), 2))
 
@@ -82,38 +121,81 @@ def default_suites(version: int) -> tuple[int, ...]:
     """What a hello for this version, and whatever is older, offers first."""
     if version == TLS13:
         # TLS 1.3 and the most common older suites in one hello: a TLS 1.2 server shows its chain at once.
-        return TLS13_SUITES + TLS12_FIRST[:10]
+        return TLS13_FIRST + TLS12_FIRST[:10]
     if version == SSLV3:
         # Its hello has no extensions, so that every suite fits: no second hello is ever needed.
         return tuple(LEGACY_NAMES)
     return TLS12_FIRST if version == TLS12 else LEGACY_FIRST
 
 
-def client_hello(
-    version: int,
-    server_name: str | None = None,
-    suites: tuple[int, ...] | None = None,
-    bare: bool = False,
-    key_share: bool = False,
-) -> bytes:
+def client_hello(version: int, server_name: str | None = None, bare: bool = False) -> bytes:
     """A ClientHello whose highest version is `version`: the server picks its own highest up to that.
 
-    `bare` leaves every extension out, for servers older than extensions. `key_share` adds a random X25519 share,
-    for TLS 1.3 servers that don't answer an empty one with a HelloRetryRequest.
+    `bare` leaves every extension out, for servers older than extensions; SSLv3 never has any. A name that would make
+    the hello too long is not sent.
     """
-    offered = default_suites(version) if suites is None else suites
+    suites = default_suites(version)
+    if bare or version == SSLV3:
+        return _hello(version, suites, b"")
+    # Uncompressed points alone (RFC 8422, 5.1.2): some old stacks want to be told.
+    extensions = _extensions(version, _GROUPS, _SIGNATURES) + _extension(11, b"\x01\x00")
+    named = (_server_name(server_name) if server_name else b"") + extensions
+    room = _room(version, named)
+    if room < min(_FEWEST_SUITES, len(suites)):
+        named, room = extensions, _room(version, extensions)
+    return _hello(version, suites[:room], named)
+
+
+def further_hellos(version: int, server_name: str | None = None) -> Iterator[bytes]:
+    """The hellos to send after "no common suite": with the first one, they offer all that the version knows.
+
+    Every suite, every group, every signature algorithm, in as few hellos as the longest one allows.
+    """
+    if version == SSLV3:
+        return
+    groups = _ALL_CURVES if version < TLS12 else _ALL_GROUPS
+    extensions = _extensions(version, groups, _ALL_SIGNATURES, with_share=True)
+    name = _server_name(server_name) if server_name else b""
+    if _room(version, name + extensions) < _FEWEST_SUITES:
+        name = b""
+    negotiated, fixed = {
+        TLS13: (tuple(TLS13_NAMES), ()),
+        TLS12: (TLS12_NEGOTIATED, TLS12_FIXED),
+    }.get(version, (LEGACY_OTHERS, ()))
+    while negotiated:
+        room = _room(version, name + extensions)
+        batch = (negotiated + fixed)[:room]
+        fixed = fixed[max(0, room - len(negotiated)) :]
+        negotiated = negotiated[room:]
+        yield _hello(version, batch, name + extensions)
+    while fixed:
+        room = _room(version, name)
+        yield _hello(version, fixed[:room], name)
+        fixed = fixed[room:]
+
+
+def _room(version: int, extensions: bytes) -> int:
+    """How many suites a hello with these extensions can hold."""
+    return max(0, (MAX_HELLO - len(_hello(version, (), extensions))) // 2)
+
+
+def _extensions(version: int, groups: tuple[int, ...], signatures: tuple[int, ...], with_share: bool = False) -> bytes:
+    """The extensions; `with_share` offers TLS 1.3 alone, with a random X25519 share for servers that won't ask."""
+    extensions = _extension(10, _vector(_numbers(groups), 2))
+    if version >= TLS12:
+        extensions += _extension(13, _vector(_numbers(signatures), 2))
+    if version == TLS13:
+        versions = (TLS13,) if with_share else (TLS13, TLS12, TLS11, TLS10)
+        extensions += _extension(43, _vector(_numbers(versions), 1))
+        share = _numbers((_X25519,)) + _vector(os.urandom(32), 2) if with_share else b""
+        extensions += _extension(51, _vector(share, 2))
+    return extensions
+
+
+def _hello(version: int, suites: tuple[int, ...], extensions: bytes) -> bytes:
     body = min(version, TLS12).to_bytes(2, "big") + os.urandom(32) + b"\x00"
-    body += _vector(_numbers((*offered, RENEGOTIATION_INFO_SCSV)), 2) + b"\x01\x00"
-    if not bare:
-        extensions = _server_name(server_name) if server_name else b""
-        extensions += _extension(10, _vector(_numbers((_X25519, _P256, _P384, _P521)), 2))
-        extensions += _extension(11, b"\x01\x00")
-        if version >= TLS12:
-            extensions += _extension(13, _vector(_numbers(_SIGNATURE_ALGORITHMS), 2))
-        if version == TLS13:
-            extensions += _extension(43, _vector(_numbers((TLS13, TLS12, TLS11, TLS10)), 1))
-            share = _numbers((_X25519,)) + _vector(os.urandom(32), 2) if key_share else b""
-            extensions += _extension(51, _vector(share, 2))
+    body += _vector(_numbers((*suites, RENEGOTIATION_INFO_SCSV)), 2) + b"\x01\x00"
+    if extensions:
         body += _vector(extensions, 2)
     handshake = bytes((CLIENT_HELLO,)) + _vector(body, 3)
     # The record's own version is 3.1 at most: some old stacks look at it (RFC 8446, 5.1).
@@ -127,26 +209,54 @@ def sslv2_client_hello() -> bytes:
     return (0x8000 | len(body)).to_bytes(2, "big") + body
 
 
-def sslv2_server_hello(data: bytes) -> bool | None:
-    """Whether the bytes are an SSLv2 SERVER-HELLO: True, False, or None while too few came to tell."""
+@dataclass(frozen=True)
+class Sslv2Hello:
+    """An SSLv2 SERVER-HELLO: its certificate (None where it sends none), and how many cipher kinds it shares."""
+
+    certificate: bytes | None
+    cipher_kinds: int
+
+
+def sslv2_server_hello(data: bytes) -> Sslv2Hello | Literal[False] | None:
+    """The SSLv2 SERVER-HELLO; False where the bytes are none, None while too few came to tell."""
     if not data:
         return None
-    if data[0] & 0x80 == 0 and data[0] & 0x40 == 0 and data[0] not in (0x00,):
-        return False  # a TLS record (alert) or plain text
-    header = 2 if data[0] & 0x80 else 3
-    if len(data) < header + 5:
+    if data[0] & 0x80:
+        header, size = 2, int.from_bytes(data[:2], "big") & 0x7FFF
+    elif data[0] < 0x14:
+        header, size = 3, int.from_bytes(data[:2], "big") & 0x3FFF
+    else:
+        return False  # a TLS alert, or plain text
+    if len(data) > header and data[header] != 4:
+        return False
+    if len(data) < header + 11:
         return None
-    return data[header] == 4 and data[header + 3 : header + 5] == SSLV2.to_bytes(2, "big")
+    body = data[header : header + size]
+    if len(body) < 11 or body[3:5] != SSLV2.to_bytes(2, "big"):
+        return False
+    certificate_size = int.from_bytes(body[5:7], "big")
+    if len(data) < header + 11 + certificate_size <= header + size:
+        return None
+    certificate = body[11 : 11 + certificate_size]
+    return Sslv2Hello(
+        # Certificate type 1 is X.509, the only one there is.
+        certificate=certificate if body[2] == 1 and certificate and len(certificate) == certificate_size else None,
+        cipher_kinds=int.from_bytes(body[7:9], "big") // 3,
+    )
 
 
 @dataclass(frozen=True)
 class ServerHello:
-    """What a ServerHello says. `retry` marks a HelloRetryRequest (TLS 1.3 is spoken, a key share is missing)."""
+    """What a ServerHello says. `retry` marks a HelloRetryRequest (TLS 1.3 is spoken, a key share is missing).
+
+    `group`: the key exchange group that a TLS 1.3 server chose.
+    """
 
     version: int
     cipher: int
     random: bytes
     retry: bool
+    group: int | None = None
 
     @property
     def downgraded_from_tls13(self) -> bool:
@@ -164,6 +274,7 @@ def _parse_server_hello(body: bytes) -> ServerHello:
         raise WireError("short ServerHello")
     cipher = int.from_bytes(body[at : at + 2], "big")
     at += 3
+    group = None
     if len(body) >= at + 2:
         end = at + 2 + int.from_bytes(body[at : at + 2], "big")
         at += 2
@@ -172,10 +283,12 @@ def _parse_server_hello(body: bytes) -> ServerHello:
             size = int.from_bytes(body[at + 2 : at + 4], "big")
             if number == 43 and size == 2:
                 version = int.from_bytes(body[at + 4 : at + 6], "big")
+            elif number == 51 and size >= 2:
+                group = int.from_bytes(body[at + 4 : at + 6], "big")
             at += 4 + size
     if version not in VERSION_NAMES or version == SSLV2:
         raise WireError(f"unknown version 0x{version:04x}")
-    return ServerHello(version=version, cipher=cipher, random=random, retry=random == _HELLO_RETRY_RANDOM)
+    return ServerHello(version=version, cipher=cipher, random=random, retry=random == _HELLO_RETRY_RANDOM, group=group)
 
 
 def parse_certificate_message(body: bytes, tls13: bool = False) -> tuple[bytes, ...]:
@@ -217,12 +330,15 @@ class ServerFlight:
         self.chain: tuple[bytes, ...] | None = None
         self.certificate_requested = False
         self.fatal_alert: int | None = None
+        #: the last warning, for servers that say no more than that
+        self.warning: int | None = None
         self.done = False
         self.not_tls = False
         self.problem: str | None = None
         self.first_bytes = b""
         self._records = bytearray()
         self._messages = bytearray()
+        self._alerts = b""
         self._received = 0
 
     @property
@@ -240,8 +356,8 @@ class ServerFlight:
         except WireError as error:
             self.problem = str(error)
             self.not_tls = self.server_hello is None
-        if not self.finished and self._received > self.max_bytes:
-            self.problem = "more bytes than max_bytes"
+        if not self.finished and self._received >= self.max_bytes:
+            self.problem = "more than max_bytes"
 
     def _read_records(self) -> None:
         while not self.finished:
@@ -267,11 +383,7 @@ class ServerFlight:
 
     def _read_record(self, kind: int, payload: bytes) -> None:
         if kind == ALERT:
-            if len(payload) < 2:
-                raise WireError("short alert")
-            # A warning before the ServerHello (unrecognized_name) is news, not an end.
-            if payload[0] == FATAL or payload[1] == 0:
-                self.fatal_alert = payload[1]
+            self._read_alerts(payload)
         elif kind == HANDSHAKE:
             self._messages += payload
             self._read_messages()
@@ -279,6 +391,17 @@ class ServerFlight:
             raise WireError("no ServerHello first")
         else:
             self.done = True  # TLS 1.3: from here on all is encrypted
+
+    def _read_alerts(self, payload: bytes) -> None:
+        self._alerts += payload
+        while len(self._alerts) >= 2 and not self.finished:
+            level, alert = self._alerts[0], self._alerts[1]
+            self._alerts = self._alerts[2:]
+            # A warning before the ServerHello (unrecognized_name) is news, not an end.
+            if level == FATAL or alert == CLOSE_NOTIFY:
+                self.fatal_alert = alert
+            else:
+                self.warning = alert
 
     def _read_messages(self) -> None:
         messages = self._messages
@@ -293,6 +416,8 @@ class ServerFlight:
             self._read_message(kind, body)
 
     def _read_message(self, kind: int, body: bytes) -> None:
+        if kind == HELLO_REQUEST:
+            return  # may come at any time, and means nothing here (RFC 5246, 7.4.1.1)
         if self.server_hello is None:
             if kind != SERVER_HELLO:
                 raise WireError("no ServerHello first")

@@ -18,14 +18,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _http_date
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _http_date, _sntp
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._connection import (
     Connection,
     NoConnection,
     PeerReset,
     Traffic,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._event_loop import DeadlineExpired, sleep_until
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._event_loop import (
+    DeadlineExpired,
+    readable,
+    sleep_until,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._services import HTTP_SERVICES
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._starttls import (
     ConnectionClosed,
@@ -41,14 +45,14 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_exchange 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_handshake import HandshakeFailed, TlsSession
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_random import random_clock_sample
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_walk import TlsWalk, WalkFacts, negotiated
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire import TLS10, TLS13
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire import TLS10, TLS11, TLS12, TLS13
 
-#: Two silences, and the device is left alone.
+#: So many silences in a row, and the device is left alone.
 _SILENCES = 2
 #: How long a refusal of our missing client certificate may take after Finished (TLS 1.3).
 _REFUSAL_SECONDS = 1.0
-#: How much of a page is read after its headers, so that our end is a FIN and no reset.
-_BODY_BYTES = 65536
+#: How long a page may take to end after its headers.
+_BODY_SECONDS = 1.0
 
 #: What the first hello met, where nothing spoke TLS -> the observation's outcome.
 _OUTCOMES = {
@@ -93,38 +97,45 @@ class EndpointFacts:
     connections: int = 0
     walk: WalkFacts | None = None
     first_kind: str | None = None
-    alerted: bool = False
-    first_bytes: bytes = b""
+    said: bytes = b""
+    alert: int | None = None
+    problem: str | None = None
     no_connection: str | None = None
     chain: tuple[bytes, ...] | None = None
     certificate_requested: bool | None = None
     handshake: str = "not_tried"
-    handshake_alert: bool = False
+    #: the device said that it will not do without a client certificate
+    certificate_missed: bool = False
     error: str | None = None
 
     @property
     def outcome(self) -> str:
         """The observation's word for this endpoint."""
-        if (self.walk is not None and self.walk.spoke_tls) or self.alerted:
+        if (self.walk is not None and self.walk.spoke_tls) or self.alert is not None:
             return "tls"
         if self.first_kind is None:
-            return {"refused": "refused"}.get(self.no_connection or "", "unreachable")
-        return _OUTCOMES[self.first_kind]
+            return "refused" if self.no_connection == "refused" else "unreachable"
+        return _OUTCOMES.get(self.first_kind, "tls")
+
+    def learn(self, answer: Answer) -> None:
+        """Take what one TLS hello brought."""
+        # Words say more than an end or a silence, whichever came first.
+        if self.first_kind is None or answer.kind in ("not_tls", "starttls_refused"):
+            self.first_kind = answer.kind
+        self.said = answer.first_bytes or self.said
+        self.problem = answer.problem or self.problem
+        if answer.kind == "alert":
+            self.alert = answer.alert
 
     def as_dict(self) -> dict[str, Any]:
         """The endpoint's raw observation: as in the documentation, with the chain as Base64 of DER."""
-        if self.certificate_requested is None:
+        if self.certificate_missed:
+            client_certificate = "required"
+        elif self.certificate_requested is None:
             client_certificate = "unknown"
-        elif not self.certificate_requested:
-            client_certificate = "not_requested"
         else:
-            client_certificate = "required" if self.handshake == "refused" and self.handshake_alert else "requested"
+            client_certificate = "requested" if self.certificate_requested else "not_requested"
         walk = self.walk or WalkFacts()
-        error = self.error
-        if error is None and self.outcome == "not_tls":
-            error = "answered without TLS: " + printable(self.first_bytes)
-        if error is None and self.outcome == "starttls_refused":
-            error = "would not start TLS: " + printable(self.first_bytes)
         return {
             "port": self.port,
             "service": self.service,
@@ -135,9 +146,19 @@ class EndpointFacts:
             "chain_der": [base64.b64encode(der).decode("ascii") for der in self.chain or ()],
             "server_name": walk.server_name,
             "handshake": self.handshake,
-            "error": error,
+            "error": self.error or self._what_was_wrong(walk),
             "connections": self.connections,
         }
+
+    def _what_was_wrong(self, walk: WalkFacts) -> str | None:
+        """What the device said instead of what it was asked for, safe to show."""
+        if self.outcome == "not_tls":
+            return "answered without TLS: " + printable(self.said)
+        if self.outcome == "starttls_refused":
+            return "would not start TLS: " + printable(self.said)
+        if self.alert is not None and not walk.spoke_tls:
+            return f"refused every hello, last with alert {self.alert}"
+        return self.problem if self.chain is None else None
 
 
 def printable(data: bytes, limit: int = 120) -> str:
@@ -160,9 +181,10 @@ class DeviceVisit:
     endpoints: list[EndpointFacts] = field(default_factory=list)
     ports: dict[str, str] = field(default_factory=dict)
     samples: list[dict[str, Any]] = field(default_factory=list)
-    _good_ports: set[int] = field(default_factory=set)
+    #: port -> open | closed, for the ports that answered a connect
+    _answered: dict[int, str] = field(default_factory=dict)
     _unanswered: int = 0
-    _refusals: int = 0
+    _heard: bool = False
     _silences: int = 0
     _deadline: float = 0.0
 
@@ -173,15 +195,17 @@ class DeviceVisit:
         reason = None
         try:
             for endpoint in self.device.get("endpoints") or []:
-                self._stop_if_silent()
                 await self._visit_endpoint(endpoint)
-            for port in self.device.get("ports") or []:
                 self._stop_if_silent()
+            if self.device.get("sntp"):
+                await self._ask_time(self.device["sntp"])
+            for port in self.device.get("ports") or []:
                 await self._ask_port(port["port"])
         except VisitOver as over:
             reason = over.reason
         outcome = "observed" if reason is None else "aborted"
-        if not self._good_ports and not self._refusals and self.traffic.connections:
+        asked = self.traffic.connections or self.traffic.bytes_sent
+        if asked and not self._answered and not self._heard:
             outcome, reason = "unreachable", "no_answer"
         return {
             "device": self.device["name"],
@@ -201,49 +225,67 @@ class DeviceVisit:
         if self._silences >= _SILENCES:
             raise VisitOver("stopped_answering")
 
-    async def _connect(self, port: int) -> Connection:
-        """One more connection, after the pause; NoConnection, or VisitOver where the breaker trips."""
-        now = time.monotonic()
-        if self._deadline <= now:
+    async def _await_turn(self) -> None:
+        """Wait for the pause and for the run's rate; VisitOver where the device's time is over."""
+        if self._deadline <= time.monotonic():
             raise VisitOver("visit_time_over")
-        if self.last_closed and now < self.last_closed + self.settings.pause:
+        if self.last_closed and time.monotonic() < self.last_closed + self.settings.pause:
             await sleep_until(self.last_closed + self.settings.pause)
         await self.before_connect()
+
+    def _target(self, port: int) -> tuple[Any, ...]:
+        return (self.address, port, 0, 0) if self.family == socket.AF_INET6 else (self.address, port)
+
+    async def _connect(self, port: int) -> Connection:
+        """One more connection, after the pause; NoConnection, or VisitOver where the breaker trips."""
+        await self._await_turn()
         deadline = min(time.monotonic() + self.settings.timeout, self._deadline)
-        target = (self.address, port, 0, 0) if self.family == socket.AF_INET6 else (self.address, port)
+        target = self._target(port)
         try:
             connection = await Connection.open(self.family, target, self.traffic, deadline, self.settings.max_bytes)
         except NoConnection as error:
             self.last_closed = time.monotonic()
-            if port in self._good_ports:
+            if error.kind == "refused" and self._answered.get(port) != "open":
+                self._answered[port] = "closed"
+            elif port in self._answered:
                 raise VisitOver("stopped_answering") from None
-            if error.kind == "refused":
-                self._refusals += 1
             else:
                 await self._check_alive()
             raise
-        self._good_ports.add(port)
+        self._answered[port] = "open"
         return connection
 
     async def _check_alive(self) -> None:
         """After a connect that nobody answered: a filtered port, or a device that has gone?"""
-        if self._good_ports:
-            # A failure here trips the breaker: this port did answer before.
-            await self._close(await self._connect(min(self._good_ports)))
+        if self._answered:
+            # A failure here trips the breaker: this port did answer before. An open one proves most.
+            known = min(self._answered, key=lambda port: (self._answered[port] != "open", port))
+            with contextlib.suppress(NoConnection):
+                await self._close(await self._connect(known))
             return
         self._unanswered += 1
-        if self._unanswered >= _SILENCES and not self._refusals:
+        if self._unanswered >= _SILENCES:
             raise VisitOver("no_answer")
 
     async def _close(self, connection: Connection) -> None:
         await connection.close()
         self.last_closed = time.monotonic()
 
+    def _note(self, silent: bool) -> None:
+        """Count silences in a row: a device that answers in between is alive."""
+        if not silent:
+            self._silences = 0
+        elif time.monotonic() < self._deadline:
+            self._silences += 1
+        else:
+            raise VisitOver("visit_time_over")  # it was cut short, and may have answered
+
     async def _visit_endpoint(self, endpoint: dict[str, Any]) -> None:
         facts = EndpointFacts(port=endpoint["port"], service=endpoint["service"])
         self.endpoints.append(facts)
         names = tuple(self.device.get("names") or ())
-        walk = TlsWalk(lambda *question: self._ask(facts, *question), names, self.settings.depth)
+        wants_date = self.settings.depth != "quick" and (facts.service in HTTP_SERVICES or "http" in endpoint)
+        walk = TlsWalk(lambda *question: self._ask(facts, *question), names, self.settings.depth, not wants_date)
         facts.walk = walk.facts
         try:
             try:
@@ -252,10 +294,9 @@ class DeviceVisit:
                 facts.chain = walk.facts.chain
                 facts.certificate_requested = walk.facts.certificate_requested
             sample = random_clock_sample(walk.facts.randoms, f"{facts.service}:{facts.port}")
-            if sample is not None:
+            if sample is not None and self.settings.depth != "quick":
                 self.samples.append(sample)
-            if walk.facts.spoke_tls:
-                await self._complete_handshake(facts, endpoint)
+            await self._complete_handshake(facts, endpoint, wants_date)
         except NoConnection as error:
             facts.no_connection = error.kind
             facts.error = str(error)
@@ -273,7 +314,8 @@ class DeviceVisit:
         try:
             return await self._connect(facts.port)
         finally:
-            facts.connections += self.traffic.connections - before
+            # Where the connect failed, another port may have been asked too: whether the device is still there.
+            facts.connections += min(1, self.traffic.connections - before)
 
     async def _ask(self, facts: EndpointFacts, hello: bytes, whole: bool, sslv2: bool) -> Answer:
         connection = await self._open(facts)
@@ -294,104 +336,125 @@ class DeviceVisit:
             answer = Answer(kind="silence")
         finally:
             await self._close(connection)
-        if answer.kind == "silence" or answer.stalled:
-            self._silences += 1
         if not sslv2:
-            facts.first_kind = facts.first_kind or answer.kind
-            facts.alerted = facts.alerted or answer.kind == "alert"
-            facts.first_bytes = facts.first_bytes or answer.first_bytes
+            facts.learn(answer)
+        self._note(answer.kind == "silence" or answer.stalled)
         return answer
 
-    async def _complete_handshake(self, facts: EndpointFacts, endpoint: dict[str, Any]) -> None:
+    async def _complete_handshake(self, facts: EndpointFacts, endpoint: dict[str, Any], wants_date: bool) -> None:
         """A real handshake, where the walk left the chain, the clock or the proof of the key open."""
-        assert facts.walk is not None
-        versions = [version for version, (status, _) in facts.walk.statuses.items() if status == "accepted"]
-        version = max((version for version in versions if version != TLS13), default=TLS13)
-        wants_date = facts.service in HTTP_SERVICES and self.settings.depth != "quick"
-        wants_proof = self.settings.depth == "handshake"
-        if version < TLS10 or not (facts.chain is None or wants_date or wants_proof):
+        walk = facts.walk or WalkFacts()
+        spoken = [version for version in (TLS12, TLS11, TLS10, TLS13) if walk.status(version) == "accepted"]
+        if not spoken or not (facts.chain is None or wants_date or self.settings.depth == "handshake"):
             return
+        version = spoken[0]
+        group = walk.negotiated.group if walk.negotiated is not None else None
         connection = await self._open(facts)
+        silent = False
         try:
-            try:
-                session = TlsSession(await start_tls(connection, facts.service), facts.walk.server_name, version)
-                await session.handshake()
-                facts.handshake = "completed"
-                if facts.chain is None:
-                    facts.chain = session.chain
-                if version == TLS13:
-                    facts.certificate_requested = session.certificate_requested
-                if wants_date:
-                    await self._ask_date(facts, endpoint, session)
-                elif facts.certificate_requested and version == TLS13:
-                    await self._await_refusal(connection, session)
-                await session.close()
-            except HandshakeFailed as failure:
-                facts.handshake = "refused" if failure.alert or facts.handshake == "not_tried" else facts.handshake
-                facts.handshake_alert = failure.alert
-                facts.error = f"handshake: {failure.reason}"
-                if failure.reason == "silence":
-                    self._silences += 1
-            except (StartTlsRefused, WrongProtocol, ConnectionClosed, PeerReset, DeadlineExpired) as problem:
-                facts.error = f"handshake: {problem or type(problem).__name__}"
+            session = TlsSession(await start_tls(connection, facts.service), walk.server_name, version, group)
+            await session.handshake()
+            facts.handshake = "completed"
+            facts.chain = facts.chain or session.chain
+            if version == TLS13:
+                facts.certificate_requested = session.certificate_requested
+            if wants_date:
+                silent = await self._ask_date(facts, endpoint, session)
+            elif version == TLS13 and facts.certificate_requested:
+                await self._await_refusal(session)
+            await session.close()
+        except HandshakeFailed as failure:
+            facts.error = f"handshake: {failure.reason}"
+            silent = failure.reason == "silence"
+            if failure.alert or not (failure.local or silent or facts.handshake == "completed"):
+                facts.handshake = "refused"
+            facts.certificate_missed = failure.alert and facts.certificate_requested is True
+        except (StartTlsRefused, WrongProtocol, ConnectionClosed, PeerReset, DeadlineExpired) as problem:
+            facts.error = f"handshake: {problem or type(problem).__name__}"
+            silent = isinstance(problem, DeadlineExpired)
         finally:
             await self._close(connection)
+        self._note(silent)
 
-    async def _await_refusal(self, connection: Connection, session: TlsSession) -> None:
-        connection.deadline = min(connection.deadline, time.monotonic() + _REFUSAL_SECONDS)
+    async def _await_refusal(self, session: TlsSession) -> None:
+        session.hurry(_REFUSAL_SECONDS)
         with contextlib.suppress(DeadlineExpired, PeerReset):
             await session.receive()
 
-    async def _ask_date(self, facts: EndpointFacts, endpoint: dict[str, Any], session: TlsSession) -> None:
+    async def _ask_date(self, facts: EndpointFacts, endpoint: dict[str, Any], session: TlsSession) -> bool:
+        """Take a clock sample from an HTTP answer; whether the device was silent instead."""
         http = endpoint.get("http") or {}
-        host = (facts.walk.server_name if facts.walk else None) or self.address
-        request = _http_date.request(http.get("method") or "GET", http.get("path") or "/", host)
+        method = http.get("method") or "GET"
+        name = (facts.walk.server_name if facts.walk else None) or self.address
         sent_at = time.time()
-        await session.send(request)
+        await session.send(_http_date.request(method, http.get("path") or "/", name, facts.port))
         received_at = 0.0
         data = b""
         try:
-            while b"\r\n\r\n" not in data and len(data) < _http_date.MAX_HEADER_BYTES:
+            while not _http_date.whole(data, method):
                 piece = await session.receive()
                 received_at = received_at or time.time()
                 if not piece:
                     break
+                if not data:
+                    session.hurry(_BODY_SECONDS)
                 data += piece
-            body = 0
-            while body < _BODY_BYTES:
-                piece = await session.receive()
-                if not piece:
-                    break
-                body += len(piece)
-        except DeadlineExpired:
+        except (DeadlineExpired, PeerReset) as problem:
             if not data:
-                self._silences += 1
-        except PeerReset:
-            pass
-        answer = _http_date.parse(data) if data else None
+                facts.error = "no HTTP answer"
+                return isinstance(problem, DeadlineExpired)
+        answer = _http_date.parse(data)
         if answer is None:
-            facts.error = facts.error or "no HTTP answer"
-        elif answer.date is not None:
+            facts.error = "no HTTP answer"
+            return False
+        facts.certificate_missed = answer.certificate_missing and facts.certificate_requested is True
+        if answer.date is not None:
             offset, uncertainty = _http_date.offset(answer.date, sent_at, received_at)
-            self.samples.append(
-                {
-                    "source": "http_date",
-                    "endpoint": f"{facts.service}:{facts.port}",
-                    "offset_seconds": round(offset, 3),
-                    "uncertainty_seconds": round(uncertainty, 3),
-                    # A proxy's or cache's clock says nothing sure of the device's.
-                    "evidence": not answer.proxied,
-                }
-            )
+            # A proxy's or cache's clock says nothing sure of the device's.
+            self._sample("http_date", f"{facts.service}:{facts.port}", offset, uncertainty, not answer.proxied)
+        return False
+
+    def _sample(self, source: str, endpoint: str, offset: float, uncertainty: float, evidence: bool) -> None:
+        self.samples.append(
+            {
+                "source": source,
+                "endpoint": endpoint,
+                "offset_seconds": round(offset, 3),
+                "uncertainty_seconds": round(uncertainty, 3),
+                "evidence": evidence,
+            }
+        )
+
+    async def _ask_time(self, sntp: bool | dict[str, Any]) -> None:
+        """One SNTP query, never repeated. No answer says nothing: datagrams get lost."""
+        port = sntp.get("port", _sntp.PORT) if isinstance(sntp, dict) else _sntp.PORT
+        await self._await_turn()
+        query = _sntp.new_query()
+        with socket.socket(self.family, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError, DeadlineExpired):
+            sock.setblocking(False)
+            sock.connect(self._target(port))
+            deadline = min(time.monotonic() + self.settings.timeout, self._deadline)
+            sent_at = time.time()
+            self.traffic.bytes_sent += sock.send(query.packet)
+            found = None
+            while found is None:
+                await readable(sock, deadline)
+                received_at = time.time()
+                answer = sock.recv(1024)
+                self.traffic.bytes_received += len(answer)
+                self._heard = True
+                found = _sntp.offset(query, answer, sent_at, received_at)
+            self._sample("sntp", f"sntp:{port}", *found, True)
+        self.last_closed = time.monotonic()
 
     async def _ask_port(self, port: int) -> None:
-        try:
-            connection = await self._connect(port)
-        except NoConnection as error:
-            self.ports[str(port)] = "closed" if error.kind == "refused" else "filtered"
-            return
-        self.ports[str(port)] = "open"
-        await self._close(connection)
+        if port not in self._answered:
+            try:
+                await self._close(await self._connect(port))
+            except NoConnection as error:
+                self.ports[str(port)] = "closed" if error.kind == "refused" else "filtered"
+                return
+        self.ports[str(port)] = self._answered[port]
 
 
 def iso(moment: float) -> str:
