@@ -5,7 +5,7 @@ PY := .venv/bin/python
 RUN := $(PY) tools/run_tests.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test lint unit integration sanity bench docs format clean
+.PHONY: help setup setup-dev demo test lint unit integration sanity bench fuzz docs format clean
 
 help: ## This list
 	@echo "make COMMAND"
@@ -21,7 +21,7 @@ setup-dev:
 demo: setup ## Audit the demo hospital and write report/index.html (DEMO_ARGS=… for the demo's options)
 	@$(PY) tests/lab/demo.py $(DEMO_ARGS)
 
-test: setup-dev ## Everything below but bench, with all its own set-up; says what was skipped and why
+test: setup-dev ## Everything below but bench and fuzz, with all its own set-up; says what was skipped and why
 	@$(RUN) lint unit integration sanity
 
 lint: setup-dev ## ruff, mypy, yamllint, ansible-lint, changelog, plugin documentation
@@ -38,6 +38,9 @@ sanity: setup-dev ## ansible-test sanity, with empty ignore files
 
 bench: setup-dev ## Measure what a visit and an audit cost (BENCH_ARGS=… for its options)
 	@if [ -f tests/bench/run.py ]; then $(PY) tests/bench/run.py $(BENCH_ARGS); else echo "There is no benchmark yet."; fi
+
+fuzz: setup-dev ## Hostile bytes for every parser on all cores, 10 minutes (FUZZ_ARGS="--minutes 60" for more)
+	@$(PY) tests/fuzz/run.py $(FUZZ_ARGS)
 
 docs: setup-dev ## Write the generated pages again: checks, policy, changelog
 	@$(PY) tools/generate_docs.py
