@@ -13,6 +13,8 @@ from datetime import timezone
 MAX_HEADER_BYTES = 16384
 #: How much of a page is read after its headers, so that our end is a FIN and no reset.
 MAX_BODY_BYTES = 65536
+#: Interim answers that are read over, and how much of one tells that it is one.
+_MAX_INTERIM, _MAX_STATUS_LINE = 4, 64
 #: The Date header counts whole seconds.
 _RESOLUTION = 1.0
 #: nginx completes the handshake without the client certificate that it requires, and says so in the page.
@@ -48,12 +50,10 @@ def request(method: str, path: str, name: str, port: int) -> bytes:
 
 def whole(data: bytes, method: str) -> bool:
     """Whether nothing more is to be read of this answer (RFC 9112, 6.3), or enough was."""
-    head, end, body = data.partition(b"\r\n\r\n")
+    head, end, body = _final(data)
     if not end:
         return len(data) >= MAX_HEADER_BYTES
     status, headers = _headers(head)
-    if status is not None and 100 <= status < 200:
-        return whole(body, method)
     if method == "HEAD" or status in (None, 204, 304) or len(body) >= MAX_BODY_BYTES:
         return True
     size = headers.get("content-length", [""])[0]
@@ -62,12 +62,10 @@ def whole(data: bytes, method: str) -> bool:
 
 def parse(data: bytes) -> HttpAnswer | None:
     """Read the headers; None where this is no HTTP answer."""
-    head, _end, body = data.partition(b"\r\n\r\n")
+    head, _end, body = _final(data)
     status, headers = _headers(head[:MAX_HEADER_BYTES])
     if status is None:
         return None
-    if 100 <= status < 200 and body:
-        return parse(body)  # the answer proper follows
     dates = headers.get("date", [])
     return HttpAnswer(
         status=status,
@@ -76,6 +74,17 @@ def parse(data: bytes) -> HttpAnswer | None:
         proxied="via" in headers or "age" in headers or len(set(dates)) > 1,
         certificate_missing=_CERTIFICATE_MISSING in body,
     )
+
+
+def _final(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """(headers, their end, body) of the answer proper: a few interim ones (1xx) may come first (RFC 9110, 15.2)."""
+    head, end, body = data.partition(b"\r\n\r\n")
+    for _interim in range(_MAX_INTERIM):
+        status, _fields = _headers(head[:_MAX_STATUS_LINE])
+        if not end or status is None or not 100 <= status < 200:
+            break
+        head, end, body = body.partition(b"\r\n\r\n")
+    return head, end, body
 
 
 def _headers(head: bytes) -> tuple[int | None, dict[str, list[str]]]:

@@ -46,7 +46,8 @@ def offset(query: Query, answer: bytes, sent_at: float, received_at: float) -> t
     arrived, left = _seconds(answer[32:40]), _seconds(answer[40:48])
     if answer[1] == 0 or arrived is None or left is None:
         return None  # kiss-o'-death: an answer without a time
-    round_trip = max(0.0, (received_at - sent_at) - (left - arrived)) if left >= arrived else received_at - sent_at
+    # What the times of arrival and departure contradict each other by counts as well: both may be wrong.
+    round_trip = (received_at - sent_at) - (left - arrived)
     precision = answer[3] - 256 if answer[3] > 127 else answer[3]
     resolution = 2.0 ** max(-20, min(precision, 5))
     return ((arrived - sent_at) + (left - received_at)) / 2, abs(round_trip) / 2 + resolution

@@ -394,14 +394,14 @@ class ServerFlight:
 
     def _read_alerts(self, payload: bytes) -> None:
         self._alerts += payload
-        while len(self._alerts) >= 2 and not self.finished:
-            level, alert = self._alerts[0], self._alerts[1]
-            self._alerts = self._alerts[2:]
+        # Pairs of level and description; half of one may come with the next record.
+        pairs, self._alerts = self._alerts[: len(self._alerts) & ~1], self._alerts[len(self._alerts) & ~1 :]
+        for level, alert in zip(pairs[::2], pairs[1::2]):
             # A warning before the ServerHello (unrecognized_name) is news, not an end.
             if level == FATAL or alert == CLOSE_NOTIFY:
                 self.fatal_alert = alert
-            else:
-                self.warning = alert
+                return
+            self.warning = alert
 
     def _read_messages(self) -> None:
         messages = self._messages

@@ -438,6 +438,9 @@ class DeviceVisit:
             self.traffic.bytes_sent += sock.send(query.packet)
             found = None
             while found is None:
+                if time.monotonic() >= deadline:
+                    # Where datagrams never stop coming there is always something to read.
+                    raise DeadlineExpired
                 await readable(sock, deadline)
                 received_at = time.time()
                 answer = sock.recv(1024)
