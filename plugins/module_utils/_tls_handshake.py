@@ -25,6 +25,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire impo
     CERTIFICATE,
     CERTIFICATE_REQUEST,
     TLS13,
+    ServerFlight,
     WireError,
     parse_certificate_message,
 )
@@ -40,6 +41,10 @@ _CIPHERS = (
 )
 
 
+#: The largest that costs a few hundredths of a second.
+_MAX_PRIME_BITS = 4096
+#: More than this before the server's Finished is no handshake.
+_MAX_FLIGHT = 262144
 #: TLS 1.3 groups by number, as OpenSSL calls them.
 _P256 = 0x0017
 _GROUP_NAMES = {
@@ -100,6 +105,8 @@ def _context(tls13: bool, group: int | None) -> ssl.SSLContext:
         context.maximum_version = ssl.TLSVersion.TLSv1_3 if tls13 else ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_TICKET
         context.options &= ~_PADDING
+        # One handshake is enough, and a hostile server would ask for them without end.
+        context.options |= ssl.OP_NO_RENEGOTIATION
         # OP_LEGACY_SERVER_CONNECT: servers older than RFC 5746 must be seen too.
         context.options |= 0x4
         context.set_ciphers(_CIPHERS)
@@ -128,6 +135,9 @@ class TlsSession:
             self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
         except (ssl.SSLError, ValueError, UnicodeError):
             self._tls = context.wrap_bio(self._incoming, self._outgoing)
+        self._failure: HandshakeFailed | None = None
+        #: what the server says in plain text, up to TLS 1.2
+        self._plain = None if version == TLS13 else ServerFlight(_MAX_FLIGHT)
         self._seen = _Captured()
         _captured[self._tls] = self._seen
 
@@ -156,18 +166,31 @@ class TlsSession:
 
     async def receive(self) -> bytes:
         """What has come, b"" at the end; HandshakeFailed where the device refuses after Finished (TLS 1.3)."""
+        if self._failure is not None:
+            raise self._failure
+        # As much as has come: records of one byte each must not cost a step each.
+        said = bytearray()
         while True:
             try:
-                return self._tls.read(16384)
+                piece = self._tls.read(16384)
+                said += piece
+                if not piece:
+                    return bytes(said)
             except ssl.SSLWantReadError:
+                if said:
+                    return bytes(said)
+                await self._flush()
                 data = await self._connection.receive()
                 if not data:
                     return b""
                 self._incoming.write(data)
             except ssl.SSLZeroReturnError:
-                return b""
+                return bytes(said)
             except ssl.SSLError as error:
-                raise _failed(error) from None
+                self._failure = _failed(error)
+                if said:
+                    return bytes(said)
+                raise self._failure from None
 
     def hurry(self, seconds: float) -> None:
         """Wait no longer than this for what is still to come."""
@@ -221,7 +244,18 @@ class TlsSession:
             raise HandshakeFailed("silence") from None
         if not data:
             raise HandshakeFailed("eof")
+        self._refuse_to_compute(data)
         self._incoming.write(data)
+
+    def _refuse_to_compute(self, data: bytes) -> None:
+        """OpenSSL takes a second of CPU for a Diffie-Hellman prime of 10,000 bits, and all visits would wait for it."""
+        if self._plain is None:
+            return
+        self._plain.feed(data)
+        if (self._plain.prime_bits or 0) > _MAX_PRIME_BITS:
+            raise HandshakeFailed(f"Diffie-Hellman prime of {self._plain.prime_bits} bits", local=True)
+        if self._plain.finished:
+            self._plain = None
 
 
 def _failed(error: ssl.SSLError) -> HandshakeFailed:

@@ -26,6 +26,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._cipher_suites
     TLS12_NEGOTIATED,
     TLS13_FIRST,
     TLS13_NAMES,
+    cipher_name,
 )
 
 SSLV2, SSLV3, TLS10, TLS11, TLS12, TLS13 = 0x0002, 0x0300, 0x0301, 0x0302, 0x0303, 0x0304
@@ -42,6 +43,7 @@ WALK_ORDER = (TLS13, TLS12, TLS11, TLS10, SSLV3)
 
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
 CLIENT_HELLO, SERVER_HELLO, CERTIFICATE, CERTIFICATE_REQUEST, SERVER_HELLO_DONE = 1, 2, 11, 13, 14
+SERVER_KEY_EXCHANGE = 12
 
 HELLO_REQUEST = 0
 
@@ -59,6 +61,10 @@ _FEWEST_SUITES = 8
 
 #: A record carries at most 2^14 bytes plus what a cipher adds (RFC 5246, 6.2.3); more is no TLS.
 _MAX_RECORD = (1 << 14) + 2048
+#: Empty records, empty messages and warnings that are read over; OpenSSL stops at 32 and at 5.
+_MAX_IDLE = 64
+#: Certificates of one chain that are kept; real chains have fewer than ten.
+_MAX_CERTIFICATES = 64
 #: ServerHello.random of a HelloRetryRequest (RFC 8446, 4.1.3).
 _HELLO_RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 #: End of ServerHello.random where a TLS 1.3 server was talked down to TLS 1.2 (RFC 8446, 4.1.3).
@@ -292,7 +298,7 @@ def _parse_server_hello(body: bytes) -> ServerHello:
 
 
 def parse_certificate_message(body: bytes, tls13: bool = False) -> tuple[bytes, ...]:
-    """The DER certificates of a Certificate message, as sent (RFC 5246, 7.4.2; RFC 8446, 4.4.2)."""
+    """The DER certificates of a Certificate message, as sent (RFC 5246, 7.4.2; RFC 8446, 4.4.2): the first 64."""
     at = 0
     if tls13:
         if not body:
@@ -303,7 +309,7 @@ def parse_certificate_message(body: bytes, tls13: bool = False) -> tuple[bytes, 
     if end > len(body):
         raise WireError("short Certificate")
     chain = []
-    while at + 3 <= end:
+    while at + 3 <= end and len(chain) < _MAX_CERTIFICATES:
         size = int.from_bytes(body[at : at + 3], "big")
         at += 3
         if size == 0 or at + size > end:
@@ -332,6 +338,8 @@ class ServerFlight:
         self.fatal_alert: int | None = None
         #: the last warning, for servers that say no more than that
         self.warning: int | None = None
+        #: size of the prime of an ephemeral Diffie-Hellman exchange
+        self.prime_bits: int | None = None
         self.done = False
         self.not_tls = False
         self.problem: str | None = None
@@ -340,6 +348,7 @@ class ServerFlight:
         self._messages = bytearray()
         self._alerts = b""
         self._received = 0
+        self._idle = 0
 
     @property
     def finished(self) -> bool:
@@ -385,6 +394,8 @@ class ServerFlight:
         if kind == ALERT:
             self._read_alerts(payload)
         elif kind == HANDSHAKE:
+            if not payload:
+                self._count_idle()
             self._messages += payload
             self._read_messages()
         elif self.server_hello is None:
@@ -402,6 +413,7 @@ class ServerFlight:
                 self.fatal_alert = alert
                 return
             self.warning = alert
+            self._count_idle()
 
     def _read_messages(self) -> None:
         messages = self._messages
@@ -415,7 +427,15 @@ class ServerFlight:
             del messages[: 4 + size]
             self._read_message(kind, body)
 
+    def _count_idle(self) -> None:
+        """A peer that says nothing without end is not listened to without end."""
+        self._idle += 1
+        if self._idle > _MAX_IDLE:
+            raise WireError("nothing but empty records and warnings")
+
     def _read_message(self, kind: int, body: bytes) -> None:
+        if not body:
+            self._count_idle()
         if kind == HELLO_REQUEST:
             return  # may come at any time, and means nothing here (RFC 5246, 7.4.1.1)
         if self.server_hello is None:
@@ -426,6 +446,8 @@ class ServerFlight:
                 self.done = True
         elif kind == CERTIFICATE:
             self.chain = parse_certificate_message(body)
+        elif kind == SERVER_KEY_EXCHANGE and cipher_name(self.server_hello.cipher).startswith("TLS_DHE_RSA_"):
+            self.prime_bits = 8 * int.from_bytes(body[:2], "big")
         elif kind == CERTIFICATE_REQUEST:
             self.certificate_requested = True
         elif kind == SERVER_HELLO_DONE:
