@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import math
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -420,7 +421,7 @@ class DeviceVisit:
                 "source": source,
                 "endpoint": endpoint,
                 "offset_seconds": round(offset, 3),
-                "uncertainty_seconds": round(uncertainty, 3),
+                "uncertainty_seconds": math.ceil(uncertainty * 1000) / 1000,
                 "evidence": evidence,
             }
         )

@@ -19,7 +19,6 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from email.utils import formatdate
 from types import TracebackType
-from typing import Optional
 
 #: A conversation longer than this is ended, so that a test that went wrong ends too.
 LIMIT = 20.0
@@ -267,7 +266,11 @@ def hello_version(hello: bytes) -> int:
     payload = hello[5:] if hello[:1] == b"\x16" else b""
     if len(payload) < 6:
         return 0
-    return 0x0304 if b"\x00\x2b\x00\x09\x08\x03\x04" in payload or b"\x00\x2b\x00\x03\x02\x03\x04" in payload else int.from_bytes(payload[4:6], "big")
+    return (
+        0x0304
+        if b"\x00\x2b\x00\x09\x08\x03\x04" in payload or b"\x00\x2b\x00\x03\x02\x03\x04" in payload
+        else int.from_bytes(payload[4:6], "big")
+    )
 
 
 def hello_name(hello: bytes) -> str | None:
@@ -298,9 +301,9 @@ class Tls:
     def __init__(
         self,
         context: ssl.SSLContext,
-        page: Optional[Callable[[bytes], bytes]] = None,
-        shape: Optional[Shape] = None,
-        gate: Optional[Callable[[bytes], Optional[bytes]]] = None,
+        page: Callable[[bytes], bytes] | None = None,
+        shape: Shape | None = None,
+        gate: Callable[[bytes], bytes | None] | None = None,
         pause: float = 0.0,
     ) -> None:
         self._context = context

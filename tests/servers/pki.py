@@ -9,7 +9,6 @@ import functools
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Optional
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -20,7 +19,9 @@ KINDS = ("rsa", "ecdsa", "p384", "ed25519", "ed448")
 _START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
-def make_key(kind: str) -> "rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey":
+def make_key(
+    kind: str,
+) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey:
     """A private key."""
     if kind == "rsa":
         return rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -34,7 +35,7 @@ def make_key(kind: str) -> "rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed2
 @functools.cache
 def chain_of(length: int, kind: str = "rsa", padding: int = 0) -> tuple[tuple[bytes, ...], bytes]:
     """(certificates as PEM, leaf first and root last; the leaf's key as PEM). `padding` bytes swell the leaf."""
-    issuer_name: Optional[x509.Name] = None
+    issuer_name: x509.Name | None = None
     issuer_key = None
     pems: list[bytes] = []
     key = make_key(kind)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import socket
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._event_loop import EventLoop
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._visit import DeviceVisit, Settings
@@ -16,9 +16,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._visit import 
 ORDER = ("SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 
 
-def card(
-    endpoints: Sequence[tuple[int, str]] = (), address: str = "127.0.0.1", **more: Any
-) -> dict[str, Any]:
+def card(endpoints: Sequence[tuple[int, str]] = (), address: str = "127.0.0.1", **more: Any) -> dict[str, Any]:
     """A device as the module gets it."""
     return {
         "name": "echo-004",
@@ -51,7 +49,7 @@ def visit(device: dict[str, Any], **settings: Any) -> dict[str, Any]:
 
 
 def probe(
-    port: int, service: str = "tls", names: Sequence[str] = (), http: Optional[dict[str, str]] = None, **settings: Any
+    port: int, service: str = "tls", names: Sequence[str] = (), http: dict[str, str] | None = None, **settings: Any
 ) -> dict[str, Any]:
     """Visit one endpoint; its raw observation, with `chain` as DER and the visit's counts and samples beside."""
     address = settings.pop("address", "127.0.0.1")
