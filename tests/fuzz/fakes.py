@@ -107,5 +107,8 @@ class FakeSession:
         except PeerReset:
             raise HandshakeFailed("tlsv1 alert certificate required", alert=True) from None
 
+    def hurry(self, seconds: float) -> None:
+        """Nothing is waited for."""
+
     async def close(self) -> None:
         """Nothing is held."""

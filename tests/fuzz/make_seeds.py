@@ -329,6 +329,9 @@ def main() -> None:
     write("sslv2", "hello", (0x8000 | len(hello)).to_bytes(2, "big") + hello + b"certificate")
     write("sslv2", "alert", flights["alert"])
     moment = int(datetime(2026, 11, 22, 17, tzinfo=timezone.utc).timestamp()).to_bytes(4, "big")
+    ntp = (4_004_355_600).to_bytes(4, "big") + b"\x40\0\0\0"
+    write("sntp", "answer", b"\x24\x02\x06\xec" + bytes(12) + ntp + b"our mark" + ntp + ntp)
+    write("sntp", "kiss-of-death", b"\x24\x00\x06\xec" + bytes(8) + b"DENY" + ntp + b"our mark" + ntp + ntp)
     write("random_clock", "two", (moment + b"\x55" * 28) * 2)
 
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _http_date, _starttls, _visit
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _http_date, _sntp, _starttls, _visit
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._connection import PeerReset
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._event_loop import DeadlineExpired
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._services import KNOWN_SERVICES
@@ -306,6 +306,25 @@ def http(data: bytes) -> Shape:
         offset, uncertainty = _http_date.offset(answer.date, NOW.timestamp(), NOW.timestamp() + 0.2)
         assert math.isfinite(offset) and 0 < uncertainty < 2
     return answer.date is None, answer.proxied
+
+
+@target("raw", (b"\x24", b"\x00" * 8, b"\xff" * 8, b"\x83\xaa\x7e\x80\0\0\0\0"))
+def sntp(data: bytes) -> Shape:
+    """The answer to an SNTP query: only what carries our mark, and never a sample that is surer than it may be."""
+    sent_at = NOW.timestamp()
+    found = _sntp.offset(_sntp.Query(b"our mark"), data, sent_at, sent_at + 0.25)
+    if found is None:
+        return None
+    offset, uncertainty = found
+    assert data[24:32] == b"our mark"
+    assert math.isfinite(offset) and math.isfinite(uncertainty)
+    # Both ways between the clocks, as the device's two times tell them, lie inside what is claimed.
+    for moment, ours in ((data[32:40], sent_at), (data[40:48], sent_at + 0.25)):
+        whole, fraction = struct.unpack(">II", moment)
+        era = 0 if whole >= 2208988800 else 1 << 32
+        told = whole + era - 2208988800 + fraction / (1 << 32) - ours
+        assert abs(told - offset) <= uncertainty + 1e-3, (told, offset, uncertainty)
+    return uncertainty > 1, data[0] & 7
 
 
 @target("script", _RECORDS, seeds=("flight",))
