@@ -22,21 +22,23 @@ TLS12_FIRST = (
     0x009D,
     0x002F,
     0x0035,
-    0x003C,
     0x000A,
     0xC02F,
     0xC030,
     0xC02B,
     0xC02C,
+    0xC013,
+    0xC009,
     0xCCA8,
     0xCCA9,
-    0xC013,
     0xC014,
-    0xC009,
+    0x003C,
     0x009E,
     0x009F,
     0x0033,
 )
+#: How many of them a TLS 1.3 hello has room for: one at least for every common kind of key and version.
+TLS12_BESIDE_TLS13 = 11
 
 #: What a hello for TLS 1.1 and older offers first.
 LEGACY_FIRST = (

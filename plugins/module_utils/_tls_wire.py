@@ -21,6 +21,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._cipher_suites
     LEGACY_OTHERS,
     RENEGOTIATION_INFO_SCSV,
     SSLV2_CIPHER_KINDS,
+    TLS12_BESIDE_TLS13,
     TLS12_FIRST,
     TLS12_FIXED,
     TLS12_NEGOTIATED,
@@ -127,7 +128,7 @@ def default_suites(version: int) -> tuple[int, ...]:
     """What a hello for this version, and whatever is older, offers first."""
     if version == TLS13:
         # TLS 1.3 and the most common older suites in one hello: a TLS 1.2 server shows its chain at once.
-        return TLS13_FIRST + TLS12_FIRST[:10]
+        return TLS13_FIRST + TLS12_FIRST[:TLS12_BESIDE_TLS13]
     if version == SSLV3:
         # Its hello has no extensions, so that every suite fits: no second hello is ever needed.
         return tuple(LEGACY_NAMES)
