@@ -75,9 +75,7 @@ def test_the_demo_returns_the_playbook_s_status(collections: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_an_interrupted_demo_closes_its_hospital(
-    collections: Path, tmp_path: Path, number: signal.Signals
-) -> None:
+def test_an_interrupted_demo_closes_its_hospital(collections: Path, tmp_path: Path, number: signal.Signals) -> None:
     network = free_network()
     process = start(tmp_path, collections, "--network", network)
     assert process.stdout is not None

@@ -186,7 +186,13 @@ def test_a_healthy_dicom_device_never_speaks_first(hospital: Hospital) -> None:
 
 @pytest.mark.parametrize(
     ("name", "days", "lifetime"),
-    [("mri-003", -3, 127), ("analyser-001", 20, 365), ("analyser-002", 60, 365), ("pacs", -7, 123), ("ct-001", 600, 730)],
+    [
+        ("mri-003", -3, 127),
+        ("analyser-001", 20, 365),
+        ("analyser-002", 60, 365),
+        ("pacs", -7, 123),
+        ("ct-001", 600, 730),
+    ],
 )
 def test_validity(hospital: Hospital, name: str, days: int, lifetime: int) -> None:
     certificate = leaf(hospital, name)
@@ -226,9 +232,9 @@ def test_the_sha1_certificate_is_well_made_and_only_its_signature_is_weak(hospit
     key = issuer.public_key()
     assert isinstance(key, rsa.RSAPublicKey)
     assert certificate.signature_algorithm_oid == x509.SignatureAlgorithmOID.RSA_WITH_SHA1
-    key.verify(certificate.signature, certificate.tbs_certificate_bytes, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303
+    key.verify(certificate.signature, certificate.tbs_certificate_bytes, padding.PKCS1v15(), hashes.SHA1())
     with pytest.raises(InvalidSignature):
-        key.verify(certificate.signature, certificate.tbs_certificate_bytes + b"x", padding.PKCS1v15(), hashes.SHA1())  # noqa: S303
+        key.verify(certificate.signature, certificate.tbs_certificate_bytes + b"x", padding.PKCS1v15(), hashes.SHA1())
     public = certificate.public_key()
     assert isinstance(public, rsa.RSAPublicKey) and public.key_size == 2048
 

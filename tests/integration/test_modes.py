@@ -55,12 +55,12 @@ def test_check_mode_visits_and_judges_but_writes_nothing(audit: Audit, three: Pa
 def test_findings_fail_the_run_when_asked_with_the_devices_named(audit: Audit, three: Path) -> None:
     run = audit(inventory=three, audit_fail_on="critical")
     assert run.status != 0
-    assert "1 device(s) have a finding of severity critical or worse: mri-003" in run.said()
+    assert "Devices with a finding of severity critical or worse (1): mri-003" in run.said()
     assert failing(run.devices()["mri-003"])
     for threshold, named in [("high", ["mri-003"]), ("medium", ["analyser-002", "mri-003"])]:
         run = audit("--tags", "report", inventory=three, audit_fail_on=threshold)
         assert run.status != 0
-        assert f"severity {threshold} or worse: {', '.join(named)}" in run.said()
+        assert f"severity {threshold} or worse ({len(named)}): {', '.join(named)}" in run.said()
     below = audit("--tags", "report", "--limit", "analyser-002", inventory=three, audit_fail_on="high")
     assert below.status == 0, below.output
     assert failing(below.devices()["analyser-002"])
@@ -69,4 +69,4 @@ def test_findings_fail_the_run_when_asked_with_the_devices_named(audit: Audit, t
 def test_the_terminal_speaks_french_for_a_french_report(audit: Audit, three: Path) -> None:
     run = audit(inventory=three, report_language="fr", audit_fail_on="critical")
     assert "non conforme" in run.output.lower()
-    assert "1 dispositif(s)" in run.said() and "de gravité critique" in run.said()
+    assert "Dispositifs ayant un constat de gravité critique ou pire (1) : mri-003" in run.said()

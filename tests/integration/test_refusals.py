@@ -133,9 +133,7 @@ def test_an_unreadable_variable_harms_its_device_alone(audit: Audit, tmp_path: P
     assert set(hospital.contacts()) == {hospital.plan.device("mri-003")["address"]}
 
 
-def test_an_audit_of_unreadable_devices_alone_is_no_green_run(
-    audit: Audit, tmp_path: Path, hospital: Hospital
-) -> None:
+def test_an_audit_of_unreadable_devices_alone_is_no_green_run(audit: Audit, tmp_path: Path, hospital: Hospital) -> None:
     def edit(group: Inventory) -> None:
         keep_only("ct-001")(group)
         group["children"]["imaging"]["hosts"]["ct-001"]["device_criticality"] = "very"

@@ -54,7 +54,9 @@ def with_a_server(hospital: Hospital, tmp_path: Path) -> Path:
 
 def test_a_limit_that_leaves_no_device_is_refused(audit: Audit, with_a_server: Path, hospital: Hospital) -> None:
     run = audit("--limit", "fileserver", inventory=with_a_server)
-    assert_refused(run, "No device to audit: the pattern medical_devices selects no host of this inventory under --limit", hospital)
+    assert_refused(
+        run, "No device to audit: the pattern medical_devices selects no host of this inventory under --limit", hospital
+    )
 
 
 def test_a_limit_that_matches_nothing_is_refused(audit: Audit, hospital: Hospital) -> None:
@@ -62,12 +64,14 @@ def test_a_limit_that_matches_nothing_is_refused(audit: Audit, hospital: Hospita
 
 
 def test_a_pattern_that_matches_nothing_is_refused(audit: Audit, hospital: Hospital) -> None:
-    assert_refused(audit(audit_hosts="radiology"), "No device to audit: the pattern radiology selects no host", hospital)
+    assert_refused(
+        audit(audit_hosts="radiology"), "No device to audit: the pattern radiology selects no host", hospital
+    )
 
 
 def test_the_refusal_speaks_french(audit: Audit, hospital: Hospital) -> None:
     run = audit(audit_hosts="radiology", report_language="fr")
-    assert_refused(run, "Aucun appareil à auditer : le motif radiology", hospital)
+    assert_refused(run, "Aucun dispositif à auditer : le motif radiology", hospital)
 
 
 @pytest.mark.parametrize("content", ["all: {}\n", "all: {hosts: {fileserver: {}}}\n"], ids=["empty", "no group"])
@@ -85,11 +89,11 @@ def test_an_inventory_where_nobody_consented_is_refused(audit: Audit, tmp_path: 
             ward["vars"].pop("device_probe_consent", None)
 
     run = audit(inventory=edited_inventory(hospital, tmp_path / "no-consent.yml", without_consent))
-    assert_refused(run, "none of the 27 selected device(s) may be probed", hospital)
+    assert_refused(run, "of the 27 selected, no device has a recorded consent", hospital)
 
 
 def test_limit_to_devices_without_consent_is_refused(audit: Audit, hospital: Hospital) -> None:
-    assert_refused(audit("--limit", "ventilator-003"), "none of the 1 selected device(s) may be probed", hospital)
+    assert_refused(audit("--limit", "ventilator-003"), "of the 1 selected, no device has a recorded consent", hospital)
 
 
 @pytest.mark.parametrize("key", ["on", '"on"'], ids=["plain", "quoted"])

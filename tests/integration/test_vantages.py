@@ -72,9 +72,7 @@ def test_no_usable_vantage_at_all_writes_no_report(audit: Audit, hospital: Hospi
     assert not run.report.exists()
 
 
-def test_localhost_in_the_inventory_is_still_the_control_node(
-    audit: Audit, hospital: Hospital, tmp_path: Path
-) -> None:
+def test_localhost_in_the_inventory_is_still_the_control_node(audit: Audit, hospital: Hospital, tmp_path: Path) -> None:
     """Ansible goes by SSH to a localhost that is listed without a connection; the report needs none."""
     inventory = with_vantages(
         hospital, tmp_path / "i.yml", {"localhost": {}, "probe-2": LOCAL}, cardiology="probe-2", imaging="probe-2"

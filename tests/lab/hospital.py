@@ -22,16 +22,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 if __package__ in (None, ""):  # run as a script
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lab import pki, servers  # noqa: E402
-from lab.inventory import write_inventory  # noqa: E402
-from lab.ledger import Ledger  # noqa: E402
-from lab.plan import Plan, load_plan  # noqa: E402
+from lab import pki, servers
+from lab.inventory import write_inventory
+from lab.ledger import Ledger
+from lab.plan import Plan, load_plan
 
+T = TypeVar("T")
 MARKER = ".demo-hospital"
 WEB_SERVICES = ("https", "fhir", "dicomweb")
 
@@ -102,11 +103,11 @@ class Hospital:
         beside.write_text(json.dumps(self.contacts(), indent=2), encoding="utf-8")
         beside.replace(path)
 
-    def _in_loop(self, function: Callable[[], Any]) -> Any:
+    def _in_loop(self, function: Callable[[], T]) -> T:
         if not self._thread.is_alive():
             return function()
 
-        async def call() -> Any:
+        async def call() -> T:
             return function()
 
         return asyncio.run_coroutine_threadsafe(call(), self._loop).result(timeout=10)
@@ -214,7 +215,7 @@ class Hospital:
                 f"{where} is in use: is another demo hospital running? Stop it, or give --network 127.21 here."
             )
         if error.errno == errno.EADDRNOTAVAIL:
-            return HospitalError(f"{where} does not exist here: the demo needs Linux, where all of 127.0.0.0/8 is local.")
+            return HospitalError(f"{where} does not exist here: the demo needs Linux, where 127.0.0.0/8 is all local.")
         return HospitalError(f"{where} cannot be opened: {error.strerror or error}.")
 
 

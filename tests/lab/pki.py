@@ -120,7 +120,7 @@ def resign_with_sha1(certificate: x509.Certificate, key: PrivateKey) -> x509.Cer
         raise ValueError("a SHA-1 certificate can only be made with an RSA issuer")
     der = certificate.public_bytes(serialization.Encoding.DER)
     signed_part = certificate.tbs_certificate_bytes.replace(_SHA256_WITH_RSA, _SHA1_WITH_RSA)
-    signature = key.sign(signed_part, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303
+    signature = key.sign(signed_part, padding.PKCS1v15(), hashes.SHA1())
     patched = der.replace(_SHA256_WITH_RSA, _SHA1_WITH_RSA)[: -len(signature)] + signature
     return x509.load_der_x509_certificate(patched)
 
@@ -174,9 +174,7 @@ def _make_authority(
         .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
         .add_extension(_key_usage(authority=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer_key.public_key()), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer_key.public_key()), critical=False)
         .sign(signer_key, hashes.SHA256())
     )
     return Authority(certificate=certificate, key=key)
@@ -200,9 +198,7 @@ def _make_leaf(
         .add_extension(_key_usage(authority=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer_key.public_key()), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer_key.public_key()), critical=False)
         .sign(signer_key, hashes.SHA256())
     )
 

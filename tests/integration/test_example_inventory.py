@@ -1,0 +1,54 @@
+"""The example inventory can be used as it stands, and leaves out no host variable."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from integration.runs import ROOT, environment
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _inventory
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import load_policy
+
+EXAMPLE = ROOT / "docs" / "examples" / "inventory"
+# The variables that the plugins do not read yet, and that the example explains all the same.
+BEYOND_THE_NETWORK = {"device_ssh_host_key", "device_vendor_authorisation"}
+
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """The variables of each device of the example, as Ansible reads them."""
+    home = tmp_path_factory.mktemp("home")
+    listed = subprocess.run(
+        [str(Path(sys.executable).with_name("ansible-inventory")), "-i", str(EXAMPLE), "--list"],
+        env=environment(home, home),
+        cwd=home,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "[WARNING]" not in listed.stderr
+    loaded = json.loads(listed.stdout)
+    devices = {name for group in loaded["medical_devices"]["children"] for name in loaded[group]["hosts"]}
+    return {name: loaded["_meta"]["hostvars"][name] for name in devices}
+
+
+def test_every_device_of_the_example_has_a_usable_card(hosts: dict[str, dict[str, Any]]) -> None:
+    cards = {name: _inventory.device_card(name, variables) for name, variables in hosts.items()}
+    assert {name: card["invalid"] for name, card in cards.items()} == dict.fromkeys(cards)
+    assert {name for name, card in cards.items() if not card["consent"]} == {"monitor-017"}
+    assert cards["mri-002"]["address"] == "192.0.2.12"
+    assert cards["echo-004"]["peers"][0]["names"] == ["pacs.hopital.example"]
+    assert load_policy(hosts["echo-004"]["audit_policy"])
+
+
+def test_the_example_explains_every_host_variable_and_no_other() -> None:
+    text = (EXAMPLE / "hosts.yml").read_text(encoding="utf-8")
+    explained = set(re.findall(r"^\s+(device_\w+):", text, flags=re.MULTILINE))
+    assert explained == set(_inventory._HOST_VARIABLES.values()) | BEYOND_THE_NETWORK
