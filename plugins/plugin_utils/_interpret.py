@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import describe_certificate
@@ -130,3 +130,58 @@ def _sample(raw: Mapping[str, Any], clock: VantageClock) -> dict[str, Any]:
         "offset_seconds": round(raw["offset_seconds"] + clock.offset, 3),
         "uncertainty_seconds": round(raw["uncertainty_seconds"] + clock.uncertainty, 3),
     }
+
+
+def interpret_gateway(
+    facts: Mapping[str, Any],
+    *,
+    device: str,
+    asked: float,
+    answered: float,
+    started: float,
+    finished: float,
+    comparable: bool,
+    same_machine: bool,
+) -> dict[str, Any]:
+    """The observation of a gateway, from what the module gathered there.
+
+    `asked`, `answered`: control node; `started`, `finished`: gateway; epoch seconds. The clock's offset is bounded by
+    the four of them; `comparable` false: what was recorded earlier has no offset any more.
+    """
+    observation: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "device": device,
+        "source": "gateway",
+        "vantage": "localhost",
+        "started_at": _iso(asked),
+        "finished_at": _iso(answered),
+        "outcome": "observed",
+        "reason": None,
+    }
+    observation.update({key: value for key, value in facts.items() if key != "clock_read_at"})
+    if "clock_read_at" in facts and comparable:
+        clock = VantageClock() if same_machine else vantage_clock(asked, answered, started, finished)
+        observation["clock"] = {
+            "samples": [
+                {
+                    "source": "login",
+                    "endpoint": None,
+                    "offset_seconds": round(clock.offset, 3),
+                    "uncertainty_seconds": round(clock.uncertainty, 3),
+                    "evidence": True,
+                }
+            ]
+        }
+    if "certificate_files" in facts:
+        observation["certificate_files"] = [
+            {
+                **{key: value for key, value in entry.items() if key != "chain_der"},
+                "chain": [describe_certificate(base64.b64decode(text)) for text in entry["chain_der"]],
+            }
+            for entry in facts["certificate_files"]
+        ]
+    return observation
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,316 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""TLS failures in a gateway's journal and log files, since N days, grouped by peer and cause."""
+
+from __future__ import annotations
+
+import calendar
+import itertools
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host import (
+    Host,
+    NotPermitted,
+    NotSupported,
+)
+
+LOG_FILES = (
+    "/var/log/nginx/*error.log*",
+    "/var/log/apache2/*error.log*",
+    "/var/log/httpd/*error_log*",
+    "/var/log/haproxy.log*",
+    "/var/log/stunnel*/*.log*",
+    "/var/log/stunnel*.log*",
+    "/var/log/mosquitto/*.log*",
+    "/var/log/syslog*",
+    "/var/log/messages*",
+)
+#: More lines than this per source are not read: the newest files come first.
+_MAX_LINES = 2_000_000
+_MAX_GROUPS = 500
+_SAMPLE = 240
+
+#: The cheap first look at a line; only what passes is matched in full.
+_HINT = re.compile(r"ssl|tls|handshake|certificate|x509|PKIX", re.IGNORECASE)
+#: A line about TLS is a failure only with one of these; the first that fits names the cause.
+_CAUSES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (cause, re.compile("|".join(phrases), re.IGNORECASE))
+    for cause, phrases in (
+        ("certificate_expired", ("certificate[ _](has )?expired", "CertificateExpired")),
+        ("not_yet_valid", ("not yet valid", "NotYetValid")),
+        (
+            "unknown_authority",
+            (
+                "unknown[ _]ca",
+                "unable to get (local )?issuer",
+                "self[- ]signed",
+                "path building failed",
+                "unknown authority",
+            ),
+        ),
+        ("hostname_mismatch", ("host ?name mismatch", "does(n't| not) match", "no subject alternative")),
+        (
+            "bad_certificate",
+            (
+                "bad[ _]certificate",
+                "certificate[ _]unknown",
+                "certificate verify failed",
+                "peer did not return a certificate",
+                "no required SSL certificate",
+            ),
+        ),
+        (
+            "protocol_version",
+            (
+                "unsupported[ _]protocol",
+                "protocol[ _]version",
+                "wrong version number",
+                "version too low",
+                "inappropriate fallback",
+            ),
+        ),
+        ("no_shared_cipher", ("no shared cipher", "no suitable (signature|key)", "insufficient security", "no cipher")),
+        (
+            "plaintext_on_tls_port",
+            ("http request", "unknown protocol", "wrong ssl version", "not an? SSL/TLS record"),
+        ),
+        (
+            "connection_closed",
+            (
+                "unexpected eof",
+                "connection reset",
+                "closed (the )?connection .{0,80}handshak",
+                "handshake.{0,80}(closed|reset|eof|timed out|timeout)",
+                "SSL_accept.{0,80}(timed out|closed|reset)",
+            ),
+        ),
+        (
+            "handshake_failure",
+            (
+                "handshake[ _]failure",
+                "handshake failed",
+                "SSL handshake",
+                r"SSL_do_handshake\(\) failed",
+                "SSL_accept.{0,80}(error|fail)",
+                "TLS (handshake )?error",
+                "alert (number|fatal)",
+                "Received fatal alert",
+                "SSLHandshakeException",
+            ),
+        ),
+    )
+)
+_FAILED = re.compile(
+    "fail|error|alert|refus|reject|fatal|expired|unknown|closed|reset|timed? ?out|did not|mismatch|invalid|wrong|"
+    "no shared|Exception|eof",
+    re.IGNORECASE,
+)
+
+_IPV4 = r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])"
+_IPV6 = r"(?<![\w:])(?:[0-9a-f]{1,4}:){2,7}(?::?[0-9a-f]{1,4}){1,6}(?![\w:])"
+#: Who was spoken to: named as such first, then any address.
+_PEER = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"client:? \[?({_IPV4}|{_IPV6})",
+        rf"(?:from|peer|with|remote) \[?({_IPV4}|{_IPV6})",
+        rf"\[?({_IPV4}|{_IPV6})\]?:\d+",
+        rf"({_IPV4})",
+    )
+)
+
+_MONTHS = {name: number for number, name in enumerate(calendar.month_abbr) if name}
+_STAMPS = (
+    (re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,]\d+)?(Z|[+-]\d\d:?\d\d)?"), "iso"),
+    (re.compile(r"(\d{4})[/.](\d\d)[/.](\d\d) (\d\d):(\d\d):(\d\d)"), "ymd"),
+    (
+        re.compile(r"\[?(?:[A-Z][a-z]{2} )([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d):(\d\d)(?:\.\d+)? (\d{4})\]?"),
+        "apache",
+    ),
+    (re.compile(r"([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d):(\d\d) "), "syslog"),
+    (re.compile(r"(\d{10})(?:\.\d+)?[: ]"), "epoch"),
+)
+
+
+@dataclass
+class Group:
+    """One peer and one cause."""
+
+    peer: str | None
+    cause: str
+    count: int = 0
+    first: float | None = None
+    last: float | None = None
+    sample: str = ""
+
+
+@dataclass
+class Tally:
+    """The failures of all sources so far. Lines of `own_addresses` (our probes) and older than `since` are left out."""
+
+    since: float
+    own_addresses: frozenset[str]
+    groups: dict[tuple[str | None, str], Group] = field(default_factory=dict)
+    total: int = 0
+
+    def add_line(self, line: str, year: int) -> None:
+        """Count a line, if it is a TLS failure."""
+        if not _HINT.search(line):
+            return
+        line = line[:2000]
+        cause = tls_failure_cause(line)
+        if cause is None:
+            return
+        moment = stamp(line, year)
+        if moment is not None and moment < self.since:
+            return
+        peer = peer_of(line)
+        if peer in self.own_addresses:
+            return
+        self.total += 1
+        key = (peer, cause)
+        if key not in self.groups and len(self.groups) >= _MAX_GROUPS:
+            key = (None, cause)
+        group = self.groups.setdefault(key, Group(*key))
+        group.count += 1
+        group.sample = line.strip()[:_SAMPLE]
+        if moment is not None:
+            group.first = moment if group.first is None else min(group.first, moment)
+            group.last = moment if group.last is None else max(group.last, moment)
+
+
+def tls_failure_cause(line: str) -> str | None:
+    """Why TLS failed, in one of the words of this module; None where the line tells of no failure."""
+    if not _FAILED.search(line):
+        return None
+    for cause, pattern in _CAUSES:
+        if pattern.search(line):
+            return cause
+    return None
+
+
+def peer_of(line: str) -> str | None:
+    """The address on the other end, as far as the line tells."""
+    for pattern in _PEER:
+        found = pattern.search(line)
+        if found:
+            return found[1]
+    return None
+
+
+def stamp(line: str, year: int) -> float | None:
+    """When the line was written, as epoch seconds; local times are read in the zone of this machine."""
+    head = line[:80]
+    for pattern, kind in _STAMPS:
+        found = pattern.search(head)
+        if not found:
+            continue
+        try:
+            return _moment(kind, found, year)
+        except (ValueError, OverflowError, KeyError):
+            return None
+    return None
+
+
+def _moment(kind: str, found: re.Match[str], year: int) -> float:
+    if kind == "epoch":
+        return float(found[1])
+    if kind == "syslog":
+        return _local(year, _MONTHS[found[1]], *(int(found[index]) for index in (2, 3, 4, 5)))
+    if kind == "apache":
+        return _local(int(found[6]), _MONTHS[found[1]], *(int(found[index]) for index in (2, 3, 4, 5)))
+    parts = [int(found[index]) for index in range(1, 7)]
+    if kind == "iso" and found[7]:
+        zone = "+00:00" if found[7] == "Z" else found[7]
+        zone = zone if ":" in zone else zone[:3] + ":" + zone[3:]
+        text = "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}".format(*parts) + zone
+        return datetime.fromisoformat(text).timestamp()
+    return _local(*parts)
+
+
+def _local(year: int, month: int, day: int, hour: int, minute: int, second: int) -> float:
+    return time.mktime((year, month, day, hour, minute, second, 0, 0, -1))
+
+
+def tls_failures(host: Host, options: dict[str, Any]) -> dict[str, Any]:
+    """{"tls_failures": {"since", "total", "groups"}, "detail": what could not be read}."""
+    now = options["now"]
+    since = now - 86400.0 * options["log_days"]
+    tally = Tally(since, frozenset(options["own_addresses"]))
+    hidden: list[str] = []
+    sources = 0
+    year = time.localtime(now).tm_year
+    lines = _journal(host, since)
+    if lines is not None:
+        sources += 1
+        for line in lines:
+            tally.add_line(line, year)
+    for path in _newest_first(host, [*LOG_FILES, *options["log_files"]], since):
+        if lines is not None and path.startswith(("/var/log/syslog", "/var/log/messages")):
+            continue  # the journal holds the same lines: they would count twice
+        try:
+            for line in itertools.islice(host.lines(path), _MAX_LINES):
+                tally.add_line(line, year)
+            sources += 1
+        except NotPermitted:
+            hidden.append(path)
+    if not sources:
+        if hidden:
+            raise NotPermitted(f"{', '.join(hidden[:3])} may be read by a privileged login only")
+        raise NotSupported("no journal and no known log file")
+    groups = sorted(tally.groups.values(), key=lambda group: (-group.count, group.cause, group.peer or ""))
+    return {
+        "tls_failures": {
+            "since": _iso(since),
+            "total": tally.total,
+            "groups": [
+                {
+                    "peer": group.peer,
+                    "cause": group.cause,
+                    "count": group.count,
+                    "first_at": None if group.first is None else _iso(group.first),
+                    "last_at": None if group.last is None else _iso(group.last),
+                    "sample": group.sample,
+                }
+                for group in groups
+            ],
+        },
+        "detail": f"not read (privileged login needed): {', '.join(hidden[:5])}" if hidden else "",
+    }
+
+
+def _journal(host: Host, since: float) -> Iterable[str] | None:
+    """The journal's lines, or None where there is no journal."""
+    output = host.run("journalctl", "--no-pager", "--quiet", "--output=short-iso", "--lines=0")
+    if output is None or output.status != 0 or "No journal files" in output.stderr:
+        return None
+    output = host.run(
+        "journalctl",
+        "--no-pager",
+        "--quiet",
+        "--output=short-iso",
+        "--grep=ssl|tls|handshake|certificate|x509|PKIX",
+        "--case-sensitive=false",
+        f"--since=@{int(since)}",
+        f"--lines={_MAX_LINES}",
+    )
+    return output.stdout.splitlines() if output is not None and output.status in (0, 1) else None
+
+
+def _newest_first(host: Host, patterns: list[str], since: float) -> list[str]:
+    found = []
+    for path in {path for pattern in patterns for path in host.glob(pattern)}:
+        state = host.state(path)
+        if state is not None and state.modified >= since:
+            found.append((state.modified, path))
+    return [path for _modified, path in sorted(found, reverse=True)]
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
