@@ -130,7 +130,8 @@ class Device:
 
     @property
     def bytes_received(self) -> int:
-        """How much it was sent."""
+        """How much it was sent, once all connections are over."""
+        self.endings()
         return sum(len(link.received) for link in self.links)
 
     def endings(self) -> list[str]:
