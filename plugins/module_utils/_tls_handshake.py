@@ -212,7 +212,7 @@ class TlsSession:
 
     @property
     def certificate_requested(self) -> bool:
-        """Whether the device asked for a client certificate (known for TLS 1.3 only)."""
+        """Whether the device asked for a client certificate."""
         return self._seen.certificate_requested
 
     @property
@@ -255,6 +255,8 @@ class TlsSession:
         if (self._plain.prime_bits or 0) > _MAX_PRIME_BITS:
             raise HandshakeFailed(f"Diffie-Hellman prime of {self._plain.prime_bits} bits", local=True)
         if self._plain.finished:
+            self._seen.chain = self._plain.chain
+            self._seen.certificate_requested = self._plain.certificate_requested
             self._plain = None
 
 

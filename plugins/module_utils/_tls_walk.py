@@ -43,6 +43,7 @@ Ask = Callable[[bytes, bool, bool], Awaitable[Answer]]
 _NAMES_TRIED = 3
 #: Alerts that may only say "no suite in common".
 _NO_COMMON_SUITE = (HANDSHAKE_FAILURE, INSUFFICIENT_SECURITY)
+_NOTHING_IN_COMMON = tuple(("undetermined", f"alert:{alert}") for alert in _NO_COMMON_SUITE)
 
 
 @dataclass
@@ -131,9 +132,7 @@ class TlsWalk:
             answer = await self._offer_further(TLS13)
             if answer.kind == "server_hello":
                 return answer
-        if refusal.alert != PROTOCOL_VERSION:
-            answer = await self._offer_thoroughly(TLS12)
-        return answer
+        return answer if refusal.alert == PROTOCOL_VERSION else await self._offer(TLS12)
 
     async def _offer_other_names(self, refusal: Answer) -> Answer:
         """Servers that know another of the device's names, or none: some choke on any."""
@@ -168,17 +167,32 @@ class TlsWalk:
         self._bare = True
         answer = await self._offer(TLS10)
         if answer.kind == "server_hello":
-            for version in (TLS11, TLS12):
-                answer = await self._offer(version)
-                if answer.hello is None or answer.hello.version < version:
-                    return
-        elif answer.kind == "alert":
-            for version in (TLS12, TLS11):
+            await self._offer_higher()
+            return
+        if answer.kind == "alert":
+            # TLS 1.2 with extensions was understood, where it was answered with an alert.
+            asked = self.facts.statuses.get(TLS12, ("", ""))[1].startswith("alert")
+            for version in (TLS11,) if asked else (TLS12, TLS11):
                 answer = await self._offer(version)
                 if answer.kind == "server_hello":
                     return
-        if not self.facts.spoke_tls and answer.kind in ("alert", "reset", "eof"):
+        if self.facts.status(TLS12) == "undetermined":
+            self._bare = False
+            answer = await self._offer_further(TLS12)
+            if answer.kind == "server_hello":
+                return
+            self._bare = True
+        if answer.kind in ("alert", "reset", "eof"):
             await self._offer(SSLV3)
+
+    async def _offer_higher(self) -> None:
+        """After TLS 1.0 without extensions: one version at a time, so that a server hangs on one hello at most."""
+        for version in (TLS11, TLS12):
+            answer = await self._offer(version)
+            if answer.hello is None or answer.hello.version < version:
+                # A hello with TLS 1.2 in it came first, and was not answered either.
+                self.facts.statuses.setdefault(TLS12, (self.facts.status(TLS11), "inferred"))
+                return
 
     # -- and what lies below
 
@@ -191,15 +205,20 @@ class TlsWalk:
             for version in WALK_ORDER[2:]:
                 statuses.setdefault(version, (self.facts.status(TLS12), "inferred"))
         while True:
-            unknown = [version for version in WALK_ORDER if version < highest and version not in statuses]
+            unknown = [version for version in WALK_ORDER if version < highest and self._is_open(version)]
             if not unknown:
                 return
             answer = await (self._offer(unknown[0]) if self._quick else self._offer_thoroughly(unknown[0]))
             if answer.hello is None or answer.hello.version > unknown[0]:
                 status, _evidence = statuses[unknown[0]]
                 for version in unknown[1:]:
-                    statuses.setdefault(version, (status, "inferred"))
+                    statuses[version] = (status, "inferred")
                 return
+
+    def _is_open(self, version: int) -> bool:
+        """Whether a version was not asked yet, or not with every suite."""
+        found = self.facts.statuses.get(version)
+        return found is None or (found in _NOTHING_IN_COMMON and not self._quick)
 
     async def _ask_sslv2(self) -> None:
         """SSLv2 has a hello of its own: sent last, and only where something as old was seen, or nothing at all."""
@@ -239,11 +258,11 @@ class TlsWalk:
 
     async def _offer_thoroughly(self, version: int) -> Answer:
         """The same, and where it brings "no suite in common", once more with everything else that exists."""
-        answer = await self._offer(version)
-        return await self._offer_further(version) if self._nothing_in_common(version, answer) else answer
-
-    def _nothing_in_common(self, version: int, answer: Answer) -> bool:
-        return answer.alert in _NO_COMMON_SUITE and self.facts.status(version) == "undetermined"
+        if self.facts.statuses.get(version) not in _NOTHING_IN_COMMON:
+            answer = await self._offer(version)
+            if self.facts.statuses.get(version) not in _NOTHING_IN_COMMON:
+                return answer
+        return await self._offer_further(version)
 
     async def _offer_further(self, version: int) -> Answer:
         for hello in further_hellos(version, self.facts.server_name):
@@ -289,6 +308,10 @@ class TlsWalk:
             return
         spoken = answer.hello.version
         statuses[spoken] = ("accepted", "server_hello")
+        for version, (status, evidence) in statuses.items():
+            # "No suite in common", said to a hello that did offer what this server has now taken: it was the version.
+            if (status, evidence) in _NOTHING_IN_COMMON and not self._suites.isdisjoint(default_suites(version)):
+                statuses[version] = ("refused", evidence)
         for version in WALK_ORDER:
             # A server that answers above what was offered does not speak what was offered either.
             if (spoken < version <= offered or version == offered < spoken) and statuses.get(version, ("",))[

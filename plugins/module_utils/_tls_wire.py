@@ -309,7 +309,7 @@ def parse_certificate_message(body: bytes, tls13: bool = False) -> tuple[bytes, 
     at += 3
     if end > len(body):
         raise WireError("short Certificate")
-    chain = []
+    chain: list[bytes] = []
     while at + 3 <= end and len(chain) < _MAX_CERTIFICATES:
         size = int.from_bytes(body[at : at + 3], "big")
         at += 3

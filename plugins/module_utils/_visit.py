@@ -359,7 +359,7 @@ class DeviceVisit:
             await session.handshake()
             facts.handshake = "completed"
             facts.chain = facts.chain or session.chain
-            if version == TLS13:
+            if version == TLS13 or facts.certificate_requested is None:
                 facts.certificate_requested = session.certificate_requested
             if wants_date:
                 silent = await self._ask_date(facts, endpoint, session)

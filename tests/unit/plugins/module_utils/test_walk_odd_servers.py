@@ -1,0 +1,390 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Servers that answer in their own way: intolerant of versions or names, ending at any stage, speaking something else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from servers import pki
+from servers.device import (
+    Device,
+    Link,
+    Serve,
+    Tls,
+    alert,
+    hangs_up,
+    hello_name,
+    hello_version,
+    in_turn,
+    record,
+    records,
+    replies,
+    resets,
+    server_context,
+    silent,
+    web_page,
+)
+from servers.probe import exactly, probe, statuses
+
+Credentials = Callable[..., str]
+
+RESET, HANG_UP = b"reset", b""
+
+
+def tls(credentials: Credentials, *versions: str, gate: Callable[[bytes], bytes | None] | None = None) -> Tls:
+    return Tls(server_context(credentials(), versions or ("TLSv1.2",)), gate=gate)
+
+
+def gated(tls: Tls, refuses: Callable[[bytes], bool], how: bytes | None) -> Serve:
+    """A device that meets some hellos with `how`: an answer, b"" (hangs up), RESET, or None (silence)."""
+
+    def serve(link: Link) -> None:
+        first = link.sock.recv(65536, 2)  # MSG_PEEK
+        if not refuses(first):
+            tls(link)
+        elif how is None:
+            silent(link)
+        elif how == RESET:
+            resets(link)
+        else:
+            replies(how)(link) if how else hangs_up(link)
+
+    return serve
+
+
+# -- version intolerance
+
+
+def above(version: int) -> Callable[[bytes], bool]:
+    return lambda hello: hello[:1] == b"\x80" or hello_version(hello) > version
+
+
+@pytest.mark.parametrize(
+    "how", [RESET, HANG_UP, alert(70), alert(40), alert(80), alert(10)], ids=["reset", "eof", "70", "40", "80", "10"]
+)
+@pytest.mark.parametrize(
+    ("versions", "highest"),
+    [
+        (("TLSv1.0",), 0x0301),
+        (("TLSv1.1",), 0x0302),
+        (("TLSv1.2",), 0x0303),
+        (("TLSv1.0", "TLSv1.1"), 0x0302),
+        (("TLSv1.1", "TLSv1.2"), 0x0303),
+        (("TLSv1.0", "TLSv1.1", "TLSv1.2"), 0x0303),
+    ],
+)
+def test_a_server_that_refuses_newer_hellos_instead_of_choosing_lower(
+    credentials: Credentials, versions: tuple[str, ...], highest: int, how: bytes
+) -> None:
+    with Device(gated(tls(credentials, *versions), above(highest), how)) as device:
+        seen = probe(device.port, "dicom", [pki.NAME])
+        assert device.connections <= 12
+    found = statuses(seen)
+    assert [version for version in found if found[version] == "accepted"] == list(versions)
+    assert "no_answer" not in found.values() and "not_tested" not in found.values()
+    assert found["TLSv1.3"] == "refused" if how != alert(40) or highest > 0x0302 else found["TLSv1.3"] != "accepted"
+    assert len(seen["chain"]) == 2
+
+
+def test_a_server_that_hangs_on_newer_hellos_is_asked_smaller_once(credentials: Credentials) -> None:
+    device_tls = tls(credentials, "TLSv1.0")
+    with Device(gated(device_tls, above(0x0301), None)) as device:
+        seen = probe(device.port, "dicom", [pki.NAME], timeout=0.4)
+    found = statuses(seen)
+    assert seen["visit"]["outcome"] == "observed"
+    assert found["TLSv1.0"] == "accepted" and len(seen["chain"]) == 2
+    # Silence is never a refusal.
+    assert seen["versions"]["TLSv1.3"] == {"status": "no_answer", "evidence": "silence"}
+    assert seen["versions"]["TLSv1.1"] == {"status": "no_answer", "evidence": "silence"}
+    assert found["SSLv3"] == "refused"
+
+
+def test_no_hello_over_255_bytes_reaches_a_server_that_hangs_on_them(credentials: Credentials) -> None:
+    context = server_context(credentials(), ("TLSv1.0", "TLSv1.1", "TLSv1.2"))
+    with Device(gated(Tls(context, web_page()), lambda hello: len(hello) > 255, None)) as device:
+        seen = probe(device.port, "https", [pki.NAME], timeout=0.5)
+    assert statuses(seen) == exactly("TLSv1.0", "TLSv1.1", "TLSv1.2")
+    assert seen["handshake"] == "completed"
+
+
+def test_a_server_that_knows_no_extensions(credentials: Credentials) -> None:
+    def has_extensions(hello: bytes) -> bool:
+        at = 5 + 4 + 2 + 32 + 1
+        return hello[0] == 22 and len(hello) > at + 2 + int.from_bytes(hello[at : at + 2], "big") + 2
+
+    for how in (RESET, alert(50)):
+        with Device(gated(tls(credentials, "TLSv1.0", "TLSv1.1"), has_extensions, how)) as device:
+            seen = probe(device.port, "dicom", [pki.NAME])
+        assert statuses(seen) == exactly("TLSv1.0", "TLSv1.1")
+        assert len(seen["chain"]) == 2
+
+
+def test_a_server_that_always_answers_in_its_own_version(credentials: Credentials) -> None:
+    """It ignores what was offered: TLS 1.2 whatever the hello says. The walk must end."""
+    flight = b""
+
+    def learn(link: Link) -> None:
+        nonlocal flight
+        recorder = Recorder(link)
+        tls(credentials, "TLSv1.2")(recorder)  # type: ignore[arg-type]
+        flight = bytes(recorder.said)
+
+    with Device(in_turn(learn, lambda link: replies(flight)(link))) as device:
+        seen = probe(device.port, "dicom", [pki.NAME])
+        assert device.connections <= 4
+    assert statuses(seen) == exactly("TLSv1.2")
+
+
+class Recorder:
+    """A link that keeps what was sent on it."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self.said = bytearray()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._link, name)
+
+    def send(self, data: bytes) -> None:
+        self.said += data
+        self._link.send(data)
+
+
+# -- names
+
+
+@pytest.mark.parametrize("versions", [("TLSv1.2",), ("TLSv1.3",), ("TLSv1.2", "TLSv1.3"), ("TLSv1.0",)], ids="-".join)
+@pytest.mark.parametrize(
+    "how", [alert(112), alert(40), alert(80), RESET, HANG_UP], ids=["112", "40", "80", "reset", "eof"]
+)
+def test_a_server_that_needs_the_name_and_gets_it(
+    credentials: Credentials, versions: tuple[str, ...], how: bytes
+) -> None:
+    def nameless(hello: bytes) -> bool:
+        return hello[0] == 22 and hello_version(hello) > 0x0300 and hello_name(hello) != pki.NAME
+
+    with Device(gated(tls(credentials, *versions), nameless, how)) as device:
+        seen = probe(device.port, "dicom", [pki.NAME])
+        assert device.connections <= len(versions) + 3
+    assert statuses(seen) == exactly(*versions)
+    assert seen["server_name"] == pki.NAME and len(seen["chain"]) == 2
+
+
+@pytest.mark.parametrize(
+    "versions", [("TLSv1.2",), ("TLSv1.3",), ("TLSv1.2", "TLSv1.3"), ("TLSv1.0", "TLSv1.1")], ids="-".join
+)
+@pytest.mark.parametrize(
+    "how", [alert(112), alert(40), alert(80), RESET, HANG_UP], ids=["112", "40", "80", "reset", "eof"]
+)
+def test_a_server_that_chokes_on_any_name(credentials: Credentials, versions: tuple[str, ...], how: bytes) -> None:
+    def named(hello: bytes) -> bool:
+        return hello[0] == 22 and hello_name(hello) is not None
+
+    with Device(gated(tls(credentials, *versions), named, how)) as device:
+        seen = probe(device.port, "dicom", [pki.NAME])
+        assert device.connections <= 8
+    assert statuses(seen) == exactly(*versions)
+    assert seen["server_name"] is None and len(seen["chain"]) == 2
+
+
+def test_another_declared_name_is_tried_where_the_first_is_unknown(credentials: Credentials) -> None:
+    def unknown(hello: bytes) -> bool:
+        return hello[0] == 22 and hello_name(hello) != "b.hopital.example"
+
+    with Device(gated(tls(credentials, "TLSv1.2", "TLSv1.3"), unknown, alert(112))) as device:
+        seen = probe(device.port, "dicom", ["a.hopital.example", "*.hopital.example", "10.1.1.1", "b.hopital.example"])
+        assert device.connections == 4
+    assert statuses(seen) == exactly("TLSv1.2", "TLSv1.3")
+    assert seen["server_name"] == "b.hopital.example"
+
+
+def test_a_server_that_knows_none_of_our_names_is_not_hunted(credentials: Credentials) -> None:
+    with Device(replies(alert(112))) as device:
+        seen = probe(device.port, "dicom", [pki.NAME, "b.hopital.example"])
+        assert device.connections == 3
+    assert seen["outcome"] == "tls" and "alert 112" in seen["error"]
+    assert "accepted" not in statuses(seen).values() and "refused" not in statuses(seen).values()
+
+
+def test_a_warning_before_the_server_hello_is_read_over(credentials: Credentials) -> None:
+    def warns(link: Link) -> None:
+        link.sock.recv(65536, 2)
+        link.send(alert(112, level=1))
+        tls(credentials, "TLSv1.2")(link)
+
+    with Device(warns) as device:
+        seen = probe(device.port, "dicom", [pki.NAME])
+        assert device.connections == 2
+    assert statuses(seen) == exactly("TLSv1.2")
+
+
+def test_a_refusal_that_calls_itself_a_warning_is_an_alert(credentials: Credentials) -> None:
+    with Device(
+        gated(tls(credentials, "TLSv1.2"), lambda hello: hello_version(hello) < 0x0303, alert(70, level=1))
+    ) as device:
+        seen = probe(device.port, "dicom", [pki.NAME])
+    assert seen["versions"]["TLSv1.1"] == {"status": "refused", "evidence": "alert:70"}
+
+
+# -- refusals of every kind stay apart, and none is a refusal where nothing else was answered
+
+
+@pytest.mark.parametrize(
+    ("how", "evidence"),
+    [(RESET, "reset"), (HANG_UP, "eof"), (alert(70), "alert:70"), (alert(80), "alert:80"), (alert(47), "alert:47")],
+)
+def test_how_an_old_version_was_refused_is_told(credentials: Credentials, how: bytes, evidence: str) -> None:
+    with Device(
+        gated(tls(credentials, "TLSv1.2", "TLSv1.3"), lambda hello: hello_version(hello) < 0x0303, how)
+    ) as device:
+        seen = probe(device.port, "dicom", [pki.NAME])
+        assert device.connections == 3
+    assert seen["versions"]["TLSv1.1"] == {"status": "refused", "evidence": evidence}
+    assert seen["versions"]["TLSv1.0"] == {"status": "refused", "evidence": "inferred"}
+
+
+def test_silence_on_an_old_version_is_no_refusal(credentials: Credentials) -> None:
+    with Device(
+        gated(tls(credentials, "TLSv1.2", "TLSv1.3"), lambda hello: hello_version(hello) < 0x0303, None)
+    ) as device:
+        seen = probe(device.port, "dicom", [pki.NAME], timeout=0.4)
+        assert device.connections == 3
+    assert seen["visit"]["outcome"] == "observed"
+    assert seen["versions"]["TLSv1.1"] == {"status": "no_answer", "evidence": "silence"}
+    assert seen["versions"]["TLSv1.0"]["status"] == "no_answer"
+    assert statuses(seen)["TLSv1.2"] == "accepted"
+
+
+@pytest.mark.parametrize(("serve", "outcome"), [(resets, "reset"), (hangs_up, "closed"), (silent, "silent")])
+def test_a_port_that_never_speaks_tls_has_no_version_refused(serve: Serve, outcome: str) -> None:
+    with Device(serve) as device:
+        seen = probe(device.port, "https", [pki.NAME], timeout=0.4)
+        assert device.connections <= (2 if outcome == "silent" else 5)
+        assert set(device.endings()) <= {"eof", "open"}
+    assert seen["outcome"] == outcome
+    assert not {"accepted", "refused"} & set(statuses(seen).values())
+    assert (seen["chain"], seen["handshake"]) == ([], "not_tried")
+
+
+def test_a_silent_device_gets_two_connections_and_is_then_left_alone() -> None:
+    with Device(silent) as device:
+        seen = probe(device.port, "https", [pki.NAME], timeout=0.4)
+        assert device.connections == 2
+        assert (seen["visit"]["outcome"], seen["visit"]["reason"]) == ("aborted", "stopped_answering")
+        assert seen["versions"]["TLSv1.3"] == {"status": "no_answer", "evidence": "silence"}
+        assert device.endings() == ["eof", "eof"]
+
+
+@pytest.mark.parametrize("cut", [1, 3, 5, 6, 40, 80, 100, 700, 1500])
+@pytest.mark.parametrize("ending", ["eof", "reset", "silence"])
+def test_a_server_that_ends_in_the_middle_of_its_flight(credentials: Credentials, cut: int, ending: str) -> None:
+    """The first connection breaks off after some bytes; the second one goes on."""
+    whole = tls(credentials, "TLSv1.2")
+
+    def breaks_off(link: Link) -> None:
+        recorder = Recorder(link)
+        recorder.send = lambda data: link.send(data[:cut])  # type: ignore[method-assign]
+        recorder.finish = lambda: None  # type: ignore[attr-defined]
+        link.sock.settimeout(0.2)
+        whole(recorder)  # type: ignore[arg-type]
+        link.sock.settimeout(5)
+        if ending == "reset":
+            link.reset()
+        elif ending == "silence":
+            link.drain()
+
+    with Device(in_turn(breaks_off, whole)) as device:
+        seen = probe(device.port, "dicom", [pki.NAME], timeout=0.6)
+        assert device.connections <= 6
+    assert statuses(seen)["TLSv1.2"] == "accepted"
+    assert seen["outcome"] == "tls"
+    assert "accepted" not in {
+        statuses(seen)[version] for version in ("SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.3")
+    }
+    assert len(seen["chain"]) == 2
+
+
+# -- something else on the port
+
+
+@pytest.mark.parametrize(
+    ("answer", "first", "said"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n<html>", False, "HTTP/1.1 400 Bad Request\\x0d\\x0a"),
+        (b"220 mail.hopital.example ESMTP\r\n", True, "220 mail.hopital.example ESMTP"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", True, "SSH-2.0-OpenSSH_9.2"),
+        (b"\xff\xfd\x18login: ", True, "\\xff\\xfd\\x18login: "),
+        (bytes.fromhex("07000000000400000201"), False, "\\x07\\x00\\x00\\x00\\x00\\x04"),  # DICOM A-ABORT
+        (b"\x0bMSH|^~\\&|ACK\x1c\r", False, "\\x0bMSH|^~\\x5c&|ACK"),  # HL7 in MLLP
+        (b"\x16\x03\x01\xff\xff" + bytes(50), False, "\\x16\\x03\\x01\\xff\\xff"),
+    ],
+)
+def test_plain_text_is_told_and_shown(answer: bytes, first: bool, said: str) -> None:
+    def serve(link: Link) -> None:
+        if first:
+            link.send(answer)
+        link.receive()
+        if not first:
+            link.send(answer)
+        link.finish()
+
+    with Device(serve) as device:
+        seen = probe(device.port, "https", [pki.NAME])
+        assert device.connections == 1
+        assert device.endings() == ["eof"]
+    assert seen["outcome"] == "not_tls"
+    assert seen["error"].startswith("answered without TLS: " + said)
+    assert set(statuses(seen).values()) <= {"undetermined", "not_tested"}
+
+
+def test_what_a_device_says_is_bounded_and_escaped() -> None:
+    with Device(replies(b"\x1b[2J<script>\\" + b"A" * 5000)) as device:
+        seen = probe(device.port, "https")
+    assert seen["error"].startswith("answered without TLS: \\x1b[2J<script>\\x5cAAA")
+    assert len(seen["error"]) < 600
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [record(22, b""), alert(112, level=1), record(22, bytes(4)), b"\x16\x03\x01\x40\x00" + bytes(0x4000)],
+    ids=["empty records", "warnings", "hello requests", "zeros"],
+)
+def test_a_device_that_never_stops_costs_a_bounded_time(flood: bytes) -> None:
+    def floods(link: Link) -> None:
+        link.receive()
+        end = time.monotonic() + 3
+        block = flood * (65536 // len(flood) + 1)
+        while time.monotonic() < end:
+            try:
+                link.sock.sendall(block)
+            except OSError:
+                return
+
+    with Device(floods) as device:
+        started = time.monotonic()
+        seen = probe(device.port, "dicom", timeout=2.0, max_bytes=65536)
+        assert time.monotonic() - started < 8
+        assert seen["visit"]["bytes_received"] <= 65536 * seen["connections"]
+    assert seen["outcome"] in ("not_tls", "tls")
+    assert "accepted" not in statuses(seen).values()
+
+
+def test_a_certificate_of_a_megabyte_is_refused_and_told(credentials: Credentials) -> None:
+    whole = tls(credentials, "TLSv1.2")
+
+    def huge(link: Link) -> None:
+        recorder = Recorder(link)
+        recorder.send = lambda data: link.send(  # type: ignore[method-assign]
+            record(22, records(data)[0][1]) + record(22, b"\x0b\x10\x00\x00" + bytes(16000)) * 20
+        )
+        whole(recorder)  # type: ignore[arg-type]
+
+    with Device(huge) as device:
+        seen = probe(device.port, "dicom", [pki.NAME], timeout=1.0)
+        assert device.connections <= 4
+    assert statuses(seen)["TLSv1.2"] == "accepted" and seen["chain"] == []
+    assert seen["error"]
