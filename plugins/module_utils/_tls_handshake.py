@@ -45,6 +45,8 @@ _CIPHERS = (
 _MAX_PRIME_BITS = 4096
 #: More than this before the server's Finished is no handshake.
 _MAX_FLIGHT = 262144
+#: How often a device that goes on negotiating after the handshake gets an answer.
+_MAX_ANSWERS = 4
 #: TLS 1.3 groups by number, as OpenSSL calls them.
 _P256 = 0x0017
 _GROUP_NAMES = {
@@ -136,6 +138,7 @@ class TlsSession:
         except (ssl.SSLError, ValueError, UnicodeError):
             self._tls = context.wrap_bio(self._incoming, self._outgoing)
         self._failure: HandshakeFailed | None = None
+        self._answers = 0
         #: what the server says in plain text, up to TLS 1.2
         self._plain = None if version == TLS13 else ServerFlight(_MAX_FLIGHT)
         self._seen = _Captured()
@@ -179,7 +182,7 @@ class TlsSession:
             except ssl.SSLWantReadError:
                 if said:
                     return bytes(said)
-                await self._flush()
+                await self._answer()
                 data = await self._connection.receive()
                 if not data:
                     return b""
@@ -191,6 +194,14 @@ class TlsSession:
                 if said:
                     return bytes(said)
                 raise self._failure from None
+
+    async def _answer(self) -> None:
+        """Send what OpenSSL has to say to what came after the handshake (a KeyUpdate, a HelloRequest)."""
+        if self._outgoing.pending:
+            self._answers += 1
+            if self._answers > _MAX_ANSWERS:
+                raise HandshakeFailed("asks for an answer without end", local=True)
+            await self._flush()
 
     def hurry(self, seconds: float) -> None:
         """Wait no longer than this for what is still to come."""
