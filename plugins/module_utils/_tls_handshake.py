@@ -45,8 +45,8 @@ _CIPHERS = (
 _MAX_PRIME_BITS = 4096
 #: More than this before the server's Finished is no handshake.
 _MAX_FLIGHT = 262144
-#: How often a device that goes on negotiating after the handshake gets an answer.
-_MAX_ANSWERS = 4
+#: How many bytes a device gets that goes on negotiating after the handshake.
+_MAX_ANSWERED = 512
 #: TLS 1.3 groups by number, as OpenSSL calls them.
 _P256 = 0x0017
 _GROUP_NAMES = {
@@ -138,7 +138,7 @@ class TlsSession:
         except (ssl.SSLError, ValueError, UnicodeError):
             self._tls = context.wrap_bio(self._incoming, self._outgoing)
         self._failure: HandshakeFailed | None = None
-        self._answers = 0
+        self._answered = 0
         #: what the server says in plain text, up to TLS 1.2
         self._plain = None if version == TLS13 else ServerFlight(_MAX_FLIGHT)
         self._seen = _Captured()
@@ -197,11 +197,10 @@ class TlsSession:
 
     async def _answer(self) -> None:
         """Send what OpenSSL has to say to what came after the handshake (a KeyUpdate, a HelloRequest)."""
-        if self._outgoing.pending:
-            self._answers += 1
-            if self._answers > _MAX_ANSWERS:
-                raise HandshakeFailed("asks for an answer without end", local=True)
-            await self._flush()
+        self._answered += self._outgoing.pending
+        if self._answered > _MAX_ANSWERED:
+            raise HandshakeFailed("asks for answers without end", local=True)
+        await self._flush()
 
     def hurry(self, seconds: float) -> None:
         """Wait no longer than this for what is still to come."""
@@ -211,7 +210,8 @@ class TlsSession:
         """Say close_notify; the connection is closed by who opened it."""
         with contextlib.suppress(ssl.SSLError, ValueError):
             self._tls.unwrap()
-        await self._flush_quietly()
+        if self._outgoing.pending <= _MAX_ANSWERED:
+            await self._flush_quietly()
 
     @property
     def chain(self) -> tuple[bytes, ...] | None:
