@@ -151,9 +151,10 @@ def play(tmp_path: Path) -> Play:
 
 
 def test_a_report_from_files_and_inventory(play: Play) -> None:
-    (checked, first, again), output = play.run([{"task_check_mode": True}, {}, {}])
-    assert (checked["changed"], first["changed"], again["changed"]) == (True, True, False)
-    for result in (checked, first, again):
+    results, output = play.run([{"task_check_mode": True}, {}, {}, {"task_check_mode": True}])
+    assert [result["changed"] for result in results] == [True, True, False, False]
+    first = results[1]
+    for result in results:
         assert result["report"] == str(play.folder / "report")
         assert result["index"] == str(play.folder / "report" / "index.html")
         assert result["totals"]["devices"] == 3
@@ -176,29 +177,29 @@ def test_a_report_from_files_and_inventory(play: Play) -> None:
     assert "Check mode, nothing is written. The report would go to" in output
     assert f"Report: {play.folder}/report/index.html" in output
     assert f"Report unchanged: {play.folder}/report/index.html" in output
-    assert output.count("3 devices examined: 1 not compliant, 2 incomplete.") == 3
+    assert output.count("3 devices examined: 1 not compliant, 2 incomplete.") == 4
 
 
 def test_check_mode_writes_nothing(play: Play) -> None:
-    before = sorted(os.listdir(play.folder))
-    (result,), _output = play.run([{}], "--check")
-    assert result["changed"] is True
-    assert [name for name in sorted(os.listdir(play.folder)) if "report" in name] == []
-    assert set(before) <= set(os.listdir(play.folder))
-    play.run([{}])
-    (result,), _output = play.run([{}], "--check")
-    assert result["changed"] is False
+    (result, elsewhere), _output = play.run([{}, {"dest": "a/b/c"}], "--check")
+    assert (result["changed"], elsewhere["changed"]) == (True, True)
+    assert sorted(os.listdir(play.folder)) == [
+        ".ansible",
+        "hosts.yml",
+        "observations.jsonl",
+        "play.yml",
+        "results.json",
+    ]
 
 
 def test_diff_mode_lists_the_verdicts_that_changed(play: Play) -> None:
-    play.run([{}])
-    (result,), output = play.run([{"devices": ["pompe-21", "echo-004"], "observations": []}], "--diff")
+    fewer = {"devices": ["pompe-21", "echo-004"], "observations": []}
+    (_first, result, without), output = play.run([{}, {**fewer, "task_diff": True}, {}])
     (difference,) = result["diff"]
     assert difference["before"] == "echo-004: non_compliant\nirm-2: incomplete\n"
     assert difference["after"] == "echo-004: incomplete\n"
     assert "-echo-004: non_compliant" in output
-    (result,), _output = play.run([{}])
-    assert "diff" not in result
+    assert "diff" not in without
 
 
 def test_language_mode_and_information_are_taken(play: Play) -> None:
