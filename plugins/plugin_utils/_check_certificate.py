@@ -151,7 +151,7 @@ def judge_signature(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
     for link in _judged_links(facts.chain):
         algorithm = link.entry.get("signature_algorithm")
         digest = signature_hash(algorithm)
-        if digest in weak_hashes and digest:
+        if digest in weak_hashes:
             observed = {
                 "algorithm": clean_text(algorithm),
                 "hash": digest,

@@ -172,6 +172,7 @@ def test_what_is_seen_gives_the_finding(row: dict[str, Any]) -> None:
                 assert {part: found[key][name].get(part) for part in value} == value
             else:
                 assert found[key][name] == value, name
+                assert type(found[key][name]) is type(value), name
     for name in row.get("absent", ()):
         assert name not in found["observed"]
 

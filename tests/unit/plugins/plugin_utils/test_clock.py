@@ -123,6 +123,7 @@ def test_the_tolerance_with_its_uncertainty(offset: float, uncertainty: float, t
         (-720, [link(-10, 100)], {"state": "holds", "margin_seconds": 10 * DAY - 720.5}),
         (720, [link(-10, 100)], {"state": "holds", "margin_seconds": 100 * DAY - 720.5}),
         (720, [link(-10, 100), link(-5, 50)], {"state": "holds", "margin_seconds": 50 * DAY - 720.5}),
+        (720, [link(-5, 50), link(-10, 100)], {"state": "holds", "margin_seconds": 50 * DAY - 720.5}),
         (-720, [link(-10, 100), link(-5, 50)], {"state": "holds", "margin_seconds": 5 * DAY - 720.5}),
         (-11 * DAY, [link(-10, 100)], {"state": "breaks", "sees": "not_yet_valid"}),
         (101 * DAY, [link(-10, 100)], {"state": "breaks", "sees": "expired"}),

@@ -208,9 +208,9 @@ MESSAGES = [
                 "waiver": {"approver": "RSSI", "until": "2027-03-31T23:59:59Z", "justification": "parc de secours"}
             },
         ),
-        f"Versions dépassées encore acceptées{NB}: TLS 1.0 et TLS 1.1. Dérogation accordée par RSSI jusqu'au"
+        f"Versions obsolètes encore acceptées{NB}: TLS 1.0 et TLS 1.1. Dérogation accordée par RSSI jusqu'au"
         f" 31/03/2027{NB}: «{NB}parc de secours{NB}».",
-        "Outdated versions still accepted: TLS 1.0 and TLS 1.1. Waived by RSSI until 31 March 2027: “parc de secours”.",
+        "Obsolete versions still accepted: TLS 1.0 and TLS 1.1. Waived by RSSI until 31 March 2027: “parc de secours”.",
     ),
     (
         finding("certificate_key", "key_too_small", observed={}, expected={}),
