@@ -14,6 +14,8 @@ from typing import Protocol
 
 #: More than this before TLS is no greeting.
 _MAX_WORDS = 8192
+#: TDS packets with nothing inside that are read over.
+_MAX_EMPTY = 16
 
 
 class StartTlsRefused(Exception):
@@ -240,7 +242,7 @@ class _TdsStream:
 
     async def receive(self) -> bytes:
         raw = self._raw
-        while True:
+        for _empty in range(_MAX_EMPTY):
             while len(raw) < 8 or len(raw) < self._size():
                 data = await self._stream.receive()
                 if not data:
@@ -251,6 +253,7 @@ class _TdsStream:
             del raw[:size]
             if body:
                 return body
+        raise WrongProtocol(b"empty packets")
 
     def _size(self) -> int:
         return max(8, int.from_bytes(self._raw[2:4], "big"))
