@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the biomed.cert_hygiene authors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every parser of what devices send, with hostile bytes: a few seconds of what `make fuzz` does for as long as one likes."""
+"""Every parser of what devices send, with hostile bytes: a few seconds of what `make fuzz` does at length."""
 
 from __future__ import annotations
 
