@@ -271,7 +271,8 @@ def _recorded_consent(value: Any) -> bool:
     """A record says who agreed and when; a bare `true` is nobody's consent."""
     if value is False or value == "" or value == {}:
         return False
-    if isinstance(value, Mapping) and value.get("by") and value.get("on"):
+    # YAML 1.1 reads an unquoted `on` as true, as the key of a mapping too.
+    if isinstance(value, Mapping) and value.get("by") and (value.get("on") or value.get(True)):
         return True
     raise CardError(f"who agreed and when is needed, as {{by: …, on: 2026-01-31, reference: …}}, not {_show(value)}")
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import (
     card_from_dictionary,
@@ -107,6 +108,13 @@ def test_one_sentence_names_the_variable(variables: dict[str, object], sentence:
 def test_no_record_is_no_consent(value: object) -> None:
     card = device_card("pump-1", {"device_probe_consent": value})
     assert (card["consent"], card["invalid"]) == (False, None)
+
+
+def test_an_unquoted_on_is_a_date_all_the_same() -> None:
+    record = yaml.safe_load("{by: Dr A. Martin, on: 2026-09-01, reference: BIO-2026-017}")
+    assert True in record
+    card = device_card("pump-1", {"device_probe_consent": record})
+    assert (card["consent"], card["invalid"]) == (True, None)
 
 
 def test_a_variable_that_cannot_be_read_is_named() -> None:
