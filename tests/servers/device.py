@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from email.utils import formatdate
 from types import TracebackType
+from typing import TypeVar
 
 #: A conversation longer than this is ended, so that a test that went wrong ends too.
 LIMIT = 20.0
@@ -191,6 +192,14 @@ class Filtered:
     ) -> None:
         for sock in self._sockets:
             sock.close()
+
+
+T = TypeVar("T")
+
+
+def neighbours(items: Sequence[T]) -> list[tuple[T, T]]:
+    """Each item with the one after it."""
+    return [(items[at - 1], items[at]) for at in range(1, len(items))]
 
 
 def free_port(address: str = "127.0.0.1") -> int:

@@ -20,6 +20,7 @@ from servers.device import (
     Tls,
     free_port,
     in_turn,
+    neighbours,
     replies,
     resets,
     server_context,
@@ -147,7 +148,7 @@ def test_the_pause_is_kept_between_two_connections_of_one_device(modern: Tls) ->
         visit(card([(device.port, "https"), (other.port, "https")], ports=[{"port": free_port()}]), pause=0.15)
         links = sorted(device.links + other.links, key=lambda link: link.opened)
         device.endings(), other.endings()
-        gaps = [after.opened - before.closed for before, after in zip(links, links[1:])]
+        gaps = [after.opened - before.closed for before, after in neighbours(links)]
         assert len(gaps) == 7 and min(gaps) >= 0.14
         assert device.most_at_once == other.most_at_once == 1
 

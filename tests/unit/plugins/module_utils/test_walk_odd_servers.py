@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the biomed.cert_hygiene authors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Servers that answer in their own way: intolerant of versions or names, ending at any stage, speaking something else."""
+"""Servers with ways of their own: intolerant of versions or names, ending at any stage, speaking something else."""
 
 from __future__ import annotations
 
