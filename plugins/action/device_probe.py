@@ -24,6 +24,7 @@ from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._fetch import SCHEMES, FetchError, fetch
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import (
     card_from_dictionary,
     device_card,
@@ -55,6 +56,9 @@ display = Display()
 #: One module run costs a few tenths of a second however many devices it visits; memory bounds the batch.
 BATCH = 2000
 _PROGRESS_SECONDS = 5.0
+#: The lists of the largest authorities are a few tens of megabytes.
+_MAX_CRL = 64 * 1024 * 1024
+_CRL_SECONDS = 20.0
 _VISIT_OPTIONS = (
     "depth",
     "timeout",
@@ -101,7 +105,8 @@ class ActionModule(ActionBase):
             judge_parts[0], intermediates=intermediates_of(certificates_of(raw.values())), crls=judge_parts[1]
         )
         observations = [
-            self._observation(card, raw, judge, vantage, now, clock) for card in cards + visited[len(consenting) :]
+            self._observation(card, raw, judge, vantage, now, clock, bool(options["crls"]))
+            for card in cards + visited[len(consenting) :]
         ]
         outcomes = Counter(observation["outcome"] for observation in observations[: len(cards)])
         result: dict[str, Any] = {
@@ -172,10 +177,26 @@ class ActionModule(ActionBase):
     def _trust_sources(self, options: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
         try:
             anchors = load_certificates([self._local_source(source) for source in options["trust_anchors"]])
-            crls = load_crls([self._local_source(source) for source in options["crls"]])
+            crls = load_crls(self._revocation_lists(options["crls"]))
         except (CertificateSourceError, ValueError) as error:
             raise AnsibleActionFail(f"device_probe: {error}") from None
         return anchors, crls
+
+    def _revocation_lists(self, sources: list[str]) -> list[str | bytes]:
+        """Files by their path, addresses by what they gave. A list that can't be had leaves trust not assessed."""
+        lists: list[str | bytes] = []
+        for source in sources:
+            if not source.lower().startswith(SCHEMES):
+                lists.append(self._local_source(source))
+                continue
+            try:
+                lists.append(fetch(source, _CRL_SECONDS, _MAX_CRL))
+            except FetchError as error:
+                display.warning(
+                    f"device_probe: the revocation list at {source} cannot be had ({error}); "
+                    "certificates that only this list could clear are not assessed."
+                )
+        return lists
 
     def _local_source(self, source: str) -> str:
         """A file is looked for from the working directory, then beside the playbook."""
@@ -315,6 +336,7 @@ class ActionModule(ActionBase):
         vantage: str,
         now: datetime,
         clock: VantageClock,
+        ask_revocation: bool,
     ) -> dict[str, Any]:
         at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         if card["invalid"]:
@@ -323,7 +345,11 @@ class ActionModule(ActionBase):
             return unvisited(card["name"], vantage, at, "skipped", "consent_missing")
         if card["name"] not in raw:
             return unvisited(card["name"], vantage, at, "skipped", "vantage_lost")
-        return interpret(raw[card["name"]], card, judge, vantage, now, clock)
+        try:
+            return interpret(raw[card["name"]], card, judge, vantage, now, clock, ask_revocation)
+        except Exception as error:  # noqa: BLE001 - whatever one device sent, the others keep their observations
+            display.warning(f"device_probe: what {card['name']} sent cannot be read: {error}")
+            return unvisited(card["name"], vantage, at, "skipped", "unreadable", str(error))
 
 
 _ARGUMENTS: dict[str, Any] = {

@@ -43,7 +43,11 @@ options:
     elements: str
     default: []
   crls:
-    description: Certificate revocation lists of the hospital's authorities, as files on the control node.
+    description:
+      - Certificate revocation lists of the hospital's authorities, as files on the control node or as http or https
+        addresses that it fetches.
+      - Once lists are asked for, a chain that they cannot clear (a list that cannot be had, has expired, or is of another
+        authority) is not assessed; it is never taken for trusted.
     type: list
     elements: str
     default: []

@@ -65,8 +65,12 @@ def interpret(
     vantage: str,
     now: datetime,
     clock: VantageClock,
+    ask_revocation: bool = False,
 ) -> dict[str, Any]:
-    """The observation of the documentation, from the module's raw one."""
+    """The observation of the documentation, from the module's raw one.
+
+    `ask_revocation`: revocation lists were asked for; a chain that they cannot clear is not trusted without more.
+    """
     observation = {
         "schema_version": SCHEMA_VERSION,
         "device": card["name"],
@@ -75,7 +79,7 @@ def interpret(
     }
     for key in ("started_at", "finished_at", "outcome", "reason", "connections", "bytes_sent", "bytes_received"):
         observation[key] = raw[key]
-    observation["endpoints"] = [_endpoint(endpoint, card, judge, now) for endpoint in raw["endpoints"]]
+    observation["endpoints"] = [_endpoint(endpoint, card, judge, now, ask_revocation) for endpoint in raw["endpoints"]]
     observation["ports"] = raw["ports"]
     observation["clock"] = {"samples": [_sample(sample, clock) for sample in raw["clock"]["samples"]]}
     return observation
@@ -104,7 +108,9 @@ def unvisited(name: str, vantage: str, at: str, outcome: str, reason: str, detai
     return observation
 
 
-def _endpoint(raw: Mapping[str, Any], card: Mapping[str, Any], judge: TrustJudge, now: datetime) -> dict[str, Any]:
+def _endpoint(
+    raw: Mapping[str, Any], card: Mapping[str, Any], judge: TrustJudge, now: datetime, ask_revocation: bool
+) -> dict[str, Any]:
     chain = [base64.b64decode(text) for text in raw["chain_der"]]
     described = [describe_certificate(der) for der in chain]
     endpoint: dict[str, Any] = {
@@ -116,6 +122,8 @@ def _endpoint(raw: Mapping[str, Any], card: Mapping[str, Any], judge: TrustJudge
         if chain
         else {"status": "not_assessed", "anchor": None, "detail": "no certificate seen"}
     )
+    if "revocation" in endpoint["trust"]:
+        endpoint["trust"]["revocation"] = {**endpoint["trust"]["revocation"], "asked": ask_revocation}
     endpoint["name_match"] = (
         name_match(described[0], card["names"], card["address"]) if described and "error" not in described[0] else None
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -23,6 +24,28 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret imp
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._trust import TrustJudge
 from ansible_collections.biomed.cert_hygiene.tests.unit import pki_factory as pki
+
+
+@dataclass(frozen=True)
+class HospitalPki:
+    """A root, an issuing authority below it, and one device's certificate below that."""
+
+    root: pki.Identity
+    issuing: pki.Identity
+    device: pki.Identity
+
+    @property
+    def chain(self) -> list[bytes]:
+        """What a well configured device sends."""
+        return [self.device.der, self.issuing.der]
+
+
+@pytest.fixture(scope="module")
+def hospital() -> HospitalPki:
+    root = pki.make("Hospital Root", ca=True, path_length=1)
+    issuing = pki.make("Hospital Issuing", root, ca=True, path_length=0)
+    return HospitalPki(root, issuing, pki.make("echo-004", issuing, dns=["echo-004.hopital.example"]))
+
 
 CARD = {"name": "echo-004", "address": "10.20.1.14", "names": ["echo-004.hopital.example"]}
 
@@ -74,7 +97,7 @@ def seen(chain: list[bytes], judge: TrustJudge, clock: VantageClock = VantageClo
     return observation
 
 
-def test_chain_trust_and_name_are_filled_in(hospital: Any) -> None:
+def test_chain_trust_and_name_are_filled_in(hospital: HospitalPki) -> None:
     endpoint = seen(hospital.chain, TrustJudge([hospital.root.certificate]))["endpoints"][0]
     assert [entry["is_ca"] for entry in endpoint["chain"]] == [False, True]
     assert endpoint["trust"]["status"] == "trusted"
@@ -82,18 +105,18 @@ def test_chain_trust_and_name_are_filled_in(hospital: Any) -> None:
     assert "chain_der" not in endpoint
 
 
-def test_no_certificate_is_no_verdict(hospital: Any) -> None:
+def test_no_certificate_is_no_verdict(hospital: HospitalPki) -> None:
     endpoint = seen([], TrustJudge([hospital.root.certificate]))["endpoints"][0]
     assert (endpoint["trust"]["status"], endpoint["name_match"]) == ("not_assessed", None)
 
 
-def test_an_unreadable_certificate_is_kept_and_not_judged(hospital: Any) -> None:
+def test_an_unreadable_certificate_is_kept_and_not_judged(hospital: HospitalPki) -> None:
     endpoint = seen([b"\x30\x03abc"], TrustJudge([hospital.root.certificate]))["endpoints"][0]
     assert endpoint["chain"][0]["error"]
     assert (endpoint["trust"]["status"], endpoint["name_match"]) == ("not_assessed", None)
 
 
-def test_what_one_device_sends_completes_anothers_chain(hospital: Any) -> None:
+def test_what_one_device_sends_completes_anothers_chain(hospital: HospitalPki) -> None:
     alone, whole = raw([hospital.device.der]), raw(hospital.chain)
     known = certificates_of([alone, whole])
     assert known == {hospital.issuing.der}
@@ -103,7 +126,7 @@ def test_what_one_device_sends_completes_anothers_chain(hospital: Any) -> None:
     assert seen([hospital.device.der], unaided)["endpoints"][0]["trust"]["status"] == "unknown_authority"
 
 
-def test_the_vantages_own_offset_is_taken_out(hospital: Any) -> None:
+def test_the_vantages_own_offset_is_taken_out(hospital: HospitalPki) -> None:
     judge = TrustJudge([hospital.root.certificate])
     (sample,) = seen(hospital.chain, judge, VantageClock(offset=100.0, uncertainty=0.4))["clock"]["samples"]
     assert sample["offset_seconds"] == pytest.approx(-620.4)
@@ -126,3 +149,11 @@ def test_the_vantages_clock_is_bounded_by_the_call(offset: float, before: float,
 def test_a_device_that_was_not_visited() -> None:
     observation = unvisited("echo-004", "probe-1", "2026-11-22T17:00:00Z", "skipped", "inventory_invalid", "why")
     assert (observation["outcome"], observation["detail"], observation["connections"]) == ("skipped", "why", 0)
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_the_observation_says_whether_revocation_was_asked(hospital: HospitalPki, asked: bool) -> None:
+    judge = TrustJudge([hospital.root.certificate])
+    observation = interpret(raw(hospital.chain), CARD, judge, "probe-1", pki.NOW, VantageClock(), asked)
+    revocation = observation["endpoints"][0]["trust"]["revocation"]
+    assert (revocation["asked"], revocation["status"]) == (asked, "not_assessed")
