@@ -347,7 +347,7 @@ class ActionModule(ActionBase):
             return unvisited(card["name"], vantage, at, "skipped", "vantage_lost")
         try:
             return interpret(raw[card["name"]], card, judge, vantage, now, clock, ask_revocation)
-        except Exception as error:  # noqa: BLE001 - whatever one device sent, the others keep their observations
+        except Exception as error:  # whatever one device sent, the others keep their observations
             display.warning(f"device_probe: what {card['name']} sent cannot be read: {error}")
             return unvisited(card["name"], vantage, at, "skipped", "unreadable", str(error))
 

@@ -91,8 +91,8 @@ def raw(chain: list[bytes], **endpoint: Any) -> dict[str, Any]:
     }
 
 
-def seen(chain: list[bytes], judge: TrustJudge, clock: VantageClock = VantageClock()) -> dict[str, Any]:
-    observation = interpret(raw(chain), CARD, judge, "probe-1", pki.NOW, clock)
+def seen(chain: list[bytes], judge: TrustJudge, clock: VantageClock | None = None) -> dict[str, Any]:
+    observation = interpret(raw(chain), CARD, judge, "probe-1", pki.NOW, clock or VantageClock())
     json.dumps(observation)
     return observation
 
