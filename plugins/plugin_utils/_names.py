@@ -111,4 +111,4 @@ def _same(name: str, pattern: str) -> bool:
         return False
     label, dot, rest = name.partition(".")
     parent = pattern[2:]
-    return bool(label and label != "*" and dot) and rest == parent and "." in parent.strip(".") and "*" not in parent
+    return bool(label and dot) and rest == parent and "." in parent.strip(".")

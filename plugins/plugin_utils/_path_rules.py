@@ -4,7 +4,8 @@
 """What is wrong with a path from a device's certificate to a trust anchor (RFC 5280 section 6.1).
 
 The signatures are known to be good. An anchor is trusted whatever it lacks, but what it does say (its dates, that it is
-no authority, how long a path may be, which names it may issue) is held against it, as clients do.
+no authority, how long a path may be, which names it may issue) is held against it, as clients do. What some clients
+accept and others refuse is `not_assessed`: never a pass, and no failure of which anybody could be sure.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _der as
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _name_constraints, _x509
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import moment_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._der import DerError
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._paths import CONTRADICTS, fit
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._x509 import Certificate
 
 Purpose = Literal["server", "client"]
@@ -29,14 +31,11 @@ GRAVITY = (
     "not_yet_valid_in_chain",
     "expired_in_chain",
     "bad_signature",
-    "self_signed",
-    "unknown_authority",
     "revoked",
 )
-"""every status of trust; those of a path stand from nothing wrong to the gravest"""
+"""the statuses that a path to an anchor may have, from nothing wrong to the gravest"""
 
 _KEY_CERT_SIGN = 0x04
-_ANY_PURPOSE = der.oid("2.5.29.37.0")
 _PURPOSES = {"server": der.oid("1.3.6.1.5.5.7.3.1"), "client": der.oid("1.3.6.1.5.5.7.3.2")}
 _SHOWN_NAME = 160
 
@@ -80,6 +79,7 @@ class Problem:
 
     @property
     def gravity(self) -> int:
+        """How grave it is; for the problems of a path alone."""
         return GRAVITY.index(self.status)
 
 
@@ -109,11 +109,16 @@ def path_problems(
                 yield from _date_problems(link, link is anchor, now)
                 yield from _authority_problems(path, position, authorities_below)
                 authorities_below += link.subject_key != link.issuer_key
-            if link is not anchor:
+            if len(path) > 1:
                 yield from _restriction_problems(link, position, purpose)
         except DerError as exc:
             yield _unreadable(link, position, str(exc))
-        if link is not anchor and link.der not in sent:
+        if link is anchor:
+            return
+        if fit(link, path[position + 1]) == CONTRADICTS:
+            detail = f"the authority key identifier of {quoted(link.subject)} is not that of its issuer"
+            yield Problem("not_assessed", "key_identifier", detail, shown(link.subject))
+        if link.der not in sent:
             detail = f"{quoted(link.subject)} was not sent; it leads to the trust anchor {quoted(anchor.subject)}"
             yield Problem("incomplete_chain", "intermediate_known", detail, shown(link.subject))
 
@@ -164,14 +169,14 @@ def _authority_problems(path: tuple[Certificate, ...], position: int, authoritie
 
 def _restriction_problems(link: Certificate, position: int, purpose: Purpose) -> Iterator[Problem]:
     """What stops a client although the link itself holds."""
-    faults = [defect for defect in link.defects if defect != "serial_number"]
-    if faults:
-        yield _unreadable(link, position, ", ".join(faults))
+    if link.defects:
+        yield _unreadable(link, position, ", ".join(link.defects))
     for kind, (critical, _value) in link.extensions.items():
         if critical and kind not in _KNOWN_EXTENSIONS:
             detail = f"{quoted(link.subject)} has a critical extension that is not known here: {der.dotted(kind)}"
             yield Problem("not_assessed", "critical_extension", detail, shown(link.subject))
     usages = link.extended_key_usages
-    if usages is not None and not usages & {_ANY_PURPOSE, _PURPOSES[purpose]}:
+    # “Any purpose” alone is accepted by some clients and refused by OpenSSL.
+    if usages is not None and _PURPOSES[purpose] not in usages:
         detail = f"the extended key usage of {quoted(link.subject)} does not allow a TLS {purpose}"
         yield Problem("not_assessed", "purpose", detail, shown(link.subject))

@@ -110,19 +110,21 @@ class PathFinder:
                 candidates.setdefault(candidate.der, candidate)
         if not candidates:
             return [], "issuer_unknown"
-        issuers = []
-        causes = set()
+        issuers: list[Certificate] = []
+        causes: set[str] = set()
         by_fit = sorted(
-            ((_fit(certificate, candidate), candidate) for candidate in candidates.values()),
+            ((fit(certificate, candidate), candidate) for candidate in candidates.values()),
             key=lambda pair: (pair[1].der not in self._anchors, pair[0]),
         )
-        for fit, candidate in by_fit:
+        for match, candidate in by_fit:
+            if issuers and match == CONTRADICTS:
+                continue
             signed = self._is_signed(certificate, candidate, walk)
             if signed:
                 issuers.append(candidate)
             elif signed is None:
                 causes.add("algorithm_unsupported")
-            elif fit < _CONTRADICTS:
+            elif match < CONTRADICTS:
                 causes.add("signature_invalid")
         if any(issuer.der == certificate.der for issuer in issuers):
             return issuers, "root_not_trusted"
@@ -147,24 +149,27 @@ class PathFinder:
         return self._signed[pair]
 
 
-_FITS, _MAY_FIT, _CONTRADICTS = range(3)
+FITS, MAY_FIT, CONTRADICTS = range(3)
 
 
-def _fit(certificate: Certificate, issuer: Certificate) -> int:
-    """What the key identifiers say; they order the candidates and never exclude one (RFC 4158 section 3.5.12)."""
+def fit(certificate: Certificate, issuer: Certificate) -> int:
+    """What the key identifiers say: FITS, MAY_FIT or CONTRADICTS.
+
+    They order the candidates (RFC 4158 section 3.5.12); one that contradicts is tried when no other is the issuer.
+    """
     try:
         wanted = certificate.authority_key_id
         offered = issuer.key_id
     except DerError:
-        return _MAY_FIT
+        return MAY_FIT
     if wanted is None:
-        return _MAY_FIT
+        return MAY_FIT
     if wanted.key_id is not None and offered is not None:
-        return _FITS if wanted.key_id == offered else _CONTRADICTS
+        return FITS if wanted.key_id == offered else CONTRADICTS
     if wanted.serial is not None and wanted.issuer_keys:
         same = wanted.serial == issuer.serial and issuer.issuer_key in wanted.issuer_keys
-        return _FITS if same else _CONTRADICTS
-    return _MAY_FIT
+        return FITS if same else CONTRADICTS
+    return MAY_FIT
 
 
 def _verify(certificate: Certificate, issuer: Certificate) -> bool | None:

@@ -175,7 +175,7 @@ def key_facts(spki: bytes) -> KeyFacts:
     kind = spki[start:stop]
     parameters = spki[stop : fields[0][3]]
     if kind in (_RSA, _RSA_PSS):
-        return KeyFacts("RSA", _rsa_numbers(spki)[0].bit_length())
+        return KeyFacts("RSA", _positive(_rsa_numbers(spki)[0].bit_length()))
     if kind == _EC:
         return _ec_facts(parameters)
     if kind in _DSA:
@@ -183,10 +183,15 @@ def key_facts(spki: bytes) -> KeyFacts:
         if parameters[:1] != b"\x30":
             return KeyFacts("DSA")
         prime = _nth(der.members(parameters), 0)
-        return KeyFacts("DSA", der.integer(parameters[prime[2] : prime[3]]).bit_length())
+        return KeyFacts("DSA", _positive(der.integer(parameters[prime[2] : prime[3]]).bit_length()))
     if kind in _EDWARDS:
         return KeyFacts(*_EDWARDS[kind])
     return KeyFacts("other")
+
+
+def _positive(bits: int) -> int | None:
+    """A size that can be one."""
+    return bits if bits > 0 else None
 
 
 def _nth(elements: list[der.Element], index: int) -> der.Element:
@@ -219,8 +224,8 @@ def _ec_facts(parameters: bytes) -> KeyFacts:
         prime = _nth(der.children(parameters, field[2], field[3]), 1)
         if prime[0] == der.SEQUENCE:
             exponent = _nth(der.children(parameters, prime[2], prime[3]), 0)
-            return KeyFacts("EC", der.integer(parameters[exponent[2] : exponent[3]]), "explicit")
-        return KeyFacts("EC", der.integer(parameters[prime[2] : prime[3]]).bit_length(), "explicit")
+            return KeyFacts("EC", _positive(der.integer(parameters[exponent[2] : exponent[3]])), "explicit")
+        return KeyFacts("EC", _positive(der.integer(parameters[prime[2] : prime[3]]).bit_length()), "explicit")
     return KeyFacts("EC")
 
 

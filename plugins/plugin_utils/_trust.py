@@ -106,9 +106,9 @@ class TrustJudge:
                                   key_usage | path_length | name_constraints
           revoked                 leaf_revoked | intermediate_revoked
           not_assessed            no_anchors | no_chain | leaf_unreadable | link_unreadable | algorithm_unsupported |
-                                  critical_extension | name_constraints_unsupported | purpose (the certificate is not
-                                  for this side of TLS) | chain_order (an authority's certificate comes first) |
-                                  search_limit
+                                  critical_extension | name_constraints_unsupported | key_identifier (names another key
+                                  than its issuer's) | purpose (not for this side of TLS) | chain_order (an authority's
+                                  certificate comes first) | search_limit
         anchor      subject of the anchor that the path leads to, or None
         link        subject of the certificate at fault, the name of the missing issuer for incomplete_chain and
                     unknown_authority, or None
@@ -117,7 +117,7 @@ class TrustJudge:
         revocation  {status: good | revoked | not_assessed, detail} for the path that was judged
 
         `now` is timezone-aware. `purpose` is the side of TLS that the certificate is used on: where an extended key
-        usage is present on the path below the anchor, it must allow that side.
+        usage is present on the path, it must allow that side.
         """
         if now.tzinfo is None:
             raise ValueError("now must be timezone-aware")

@@ -10,6 +10,7 @@ property of that name, which raises DerError when that field alone cannot be rea
 from __future__ import annotations
 
 import functools
+import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ GN_URI = 0x86
 GN_IP = 0x87
 
 _COMMON_NAME = der.oid("2.5.4.3")
+_SPECIAL = re.compile(r'[\\"+,;<>]|\A[# ]| \Z')
 
 # Short names of RFC 4514 section 3; any other attribute is shown by its number.
 _ATTRIBUTE_NAMES = {
@@ -96,6 +98,8 @@ def name_attributes(name: bytes) -> tuple[tuple[Attribute, ...], ...]:
 
 def _escaped(text: str) -> str:
     """RFC 4514 section 2.4, and every control or invisible character as its bytes: names come from devices."""
+    if text.isprintable() and not _SPECIAL.search(text):
+        return text
     out = []
     last = len(text) - 1
     for index, char in enumerate(text):

@@ -169,6 +169,7 @@ def test_a_caller_may_change_its_entry_without_changing_the_next_one() -> None:
     first["subject"] = "changed"
     assert describe_certificate(SOUND["leaf"].der) == describe_certificate(bytes(bytearray(SOUND["leaf"].der)))
     assert describe_certificate(SOUND["leaf"].der)["names"]["dns"] == ["a.example", "*.b.example"]
+    assert describe_certificate(SOUND["leaf"].der)["key"]["type"] == "EC"
 
 
 RSA_SIGNER = pki.make("Signer", ca=True, kind="rsa2048")
@@ -283,6 +284,12 @@ ODD: list[tuple[str, bytes, dict[str, Any], list[str]]] = [
         [],
     ),
     (
+        "two digits of a year",
+        rebuilt(validity=validity((0x17, b"500101000000Z"), (0x17, b"491231235959Z"))),
+        {"not_before": "1950-01-01T00:00:00Z", "not_after": "2049-12-31T23:59:59Z"},
+        [],
+    ),
+    (
         "last moment there is",
         rebuilt(validity=validity((0x18, b"00010101000000Z"), (0x18, b"99991231235959Z"))),
         {"not_before": "0001-01-01T00:00:00Z", "not_after": "9999-12-31T23:59:59Z"},
@@ -362,6 +369,12 @@ ODD: list[tuple[str, bytes, dict[str, Any], list[str]]] = [
         [],
     ),
     (
+        "RSA of no bits",
+        rebuilt(spki=spki(RSA_ID, bytes.fromhex("3006020100020103"))),
+        {"key": {"type": "RSA", "bits": None, "curve": None}},
+        [],
+    ),
+    (
         "RSA of 512 bits, modulus without its zero byte",
         rebuilt(spki=spki(RSA_ID, pki.tlv(0x30, pki.tlv(2, b"\x80" + b"\1" * 63), b"\2\1\3"))),
         {"key": {"type": "RSA", "bits": 512, "curve": None}},
@@ -407,8 +420,9 @@ def test_a_faulty_certificate_gives_what_can_be_read(data: bytes, read: dict[str
         b"\xff" * 1_000_000,
         pki.tlv(0x30, b"\x05\0" * 500_000),
         pki.tlv(0x30, pki.tlv(0x30, b""), pki.tlv(0x30, b""), pki.tlv(0x03, b"")),
+        rebuilt(extensions=pki.extension("1.2.3", b"\0" * 65536)),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_what_is_no_certificate_is_an_error_and_still_evidence(data: bytes) -> None:
     entry = describe_certificate(data)

@@ -63,6 +63,7 @@ def leaf(*dns: str, ip: tuple[str, ...] = (), common_name: str | None = None, **
         ("*.example", "echo.example", False),
         ("*.example.", "a.example", False),
         ("*..example", "a..example", False),
+        ("\u212ardio.example", "krdio.example", False),  # the Kelvin sign, whose small letter is k
         # internationalised names
         ("xn--cho-9la.hopital.example", "écho.hopital.example", True),
         ("xn--cho-9la.hopital.example", "ÉCHO.hopital.example", True),

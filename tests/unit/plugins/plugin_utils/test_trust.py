@@ -28,6 +28,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates 
     load_certificates,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._trust import TrustJudge
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._x509 import name_key
 from ansible_collections.biomed.cert_hygiene.tests.unit import pki_factory as pki
 
 NOW = pki.NOW
@@ -51,6 +52,7 @@ STATUSES = {
         "algorithm_unsupported",
         "critical_extension",
         "name_constraints_unsupported",
+        "key_identifier",
         "purpose",
         "chain_order",
         "search_limit",
@@ -161,6 +163,12 @@ IP_BOUND = name_constraints([x509.IPAddress(ip_network("10.20.0.0/16"))])
 IP6_BOUND = name_constraints([x509.IPAddress(ip_network("2001:db8::/32"))])
 HOSPITAL_NAME = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Test Hospital")])
 DIRECTORY_BOUND = name_constraints([x509.DirectoryName(HOSPITAL_NAME)])
+OTHER_DIRECTORY = (
+    x509.NameConstraints(
+        [x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Other")]))], None
+    ),
+    True,
+)
 URI_BOUND = name_constraints([x509.UniformResourceIdentifier("hopital.example")])
 
 
@@ -228,9 +236,6 @@ CASES: dict[str, Case] = {
     "names in other letters and string types": Case(
         "trusted/anchor_reached", [RSA_ROOT], [printable(RSA_DEVICE, RSA_MIDDLE), RSA_MIDDLE]
     ),
-    "key identifiers that contradict a good signature": Case(
-        "trusted/anchor_reached", [ROOT], [issued(MIDDLE, extra=[(AKI(b"\1" * 20, None, None), False)]), MIDDLE]
-    ),
     "issuer identified by name and number": Case(
         "trusted/anchor_reached", [ROOT], [issued(MIDDLE, extra=[(named_issuer(MIDDLE), False)]), MIDDLE]
     ),
@@ -244,11 +249,6 @@ CASES: dict[str, Case] = {
         "trusted/anchor_reached",
         [RSA_ROOT],
         [weird(RSA_DEVICE, RSA_MIDDLE, pki.extension(UNKNOWN_EXTENSION, b"", critical=False)), RSA_MIDDLE],
-    ),
-    "any purpose": Case(
-        "trusted/anchor_reached",
-        [ROOT],
-        [issued(MIDDLE, extra=[(EKU([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE]), False)]), MIDDLE],
     ),
     # self_signed
     "self-signed": Case("self_signed/self_signed", [ROOT], [SELF]),
@@ -272,6 +272,19 @@ CASES: dict[str, Case] = {
         "unknown_authority/root_not_trusted",
         [ROOT],
         [issued(pki.make("Root", ca=True, label="impostor")), pki.make("Root", ca=True, label="impostor")],
+    ),
+    "of two dead ends the further one": Case(
+        "unknown_authority/root_not_trusted",
+        [ROOT],
+        [
+            issued(pki.make("Two ways", STRANGER, ca=True)),
+            pki.make("Two ways", pki.make("Unseen", ca=True), ca=True),
+            pki.make("Two ways", STRANGER, ca=True),
+            STRANGER,
+        ],
+    ),
+    "alone, issuer seen elsewhere is no authority": Case(
+        "unknown_authority/issuer_unknown", [ROOT], [issued(NOT_CA)], [NOT_CA]
     ),
     "a missing certificate in a longer chain": Case("unknown_authority/issuer_unknown", [LONG[-1]], LONG[:3]),
     # incomplete_chain
@@ -336,6 +349,11 @@ CASES: dict[str, Case] = {
             RSA_DEVICE.der.replace(bytes.fromhex("06092a864886f70d01010b"), bytes.fromhex("06092a864886f70d01010c"), 1),
             RSA_MIDDLE,
         ],
+    ),
+    "another algorithm named inside than outside": Case(
+        "bad_signature/signature_invalid",
+        [RSA_ROOT],
+        [pki.rebuild(RSA_DEVICE, RSA_MIDDLE, algorithm=bytes.fromhex("300d06092a864886f70d01010c0500")), RSA_MIDDLE],
     ),
     "algorithm of another kind of key": Case(
         "bad_signature/signature_invalid",
@@ -427,6 +445,14 @@ CASES: dict[str, Case] = {
             extra=[(x509.SubjectAlternativeName([x509.UniformResourceIdentifier("https://a.b/")]), False)],
         ),
     ),
+    "a self-issued link is not bound": Case(
+        "trusted/anchor_reached",
+        [pki.make("Root", ca=True, extra=[OTHER_DIRECTORY])],
+        [
+            pki.make("x", pki.make("Root", ROOT, ca=True, label="next root"), subject=pki.name("x", "Other")),
+            pki.make("Root", ROOT, ca=True, label="next root"),
+        ],
+    ),
     # not_assessed
     "no anchor": Case("not_assessed/no_anchors", [], [DEVICE, MIDDLE]),
     "no chain": Case("not_assessed/no_chain", [ROOT], []),
@@ -457,10 +483,18 @@ CASES: dict[str, Case] = {
         [RSA_ROOT],
         [weird(RSA_DEVICE, RSA_MIDDLE, pki.extension(UNKNOWN_EXTENSION, b"", critical=True)), RSA_MIDDLE],
     ),
+    "key identifiers that contradict a good signature": Case(
+        "not_assessed/key_identifier", [ROOT], [issued(MIDDLE, extra=[(AKI(b"\1" * 20, None, None), False)]), MIDDLE]
+    ),
     "unknown critical extension in the anchor": Case(
-        "trusted/anchor_reached",
+        "not_assessed/critical_extension",
         [weird(RSA_ROOT, RSA_ROOT, pki.extension(UNKNOWN_EXTENSION, b"", critical=True))],
         [RSA_DEVICE, RSA_MIDDLE],
+    ),
+    "any purpose, not named one by one": Case(
+        "not_assessed/purpose",
+        [ROOT],
+        [issued(MIDDLE, extra=[(EKU([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE]), False)]), MIDDLE],
     ),
     "not for a server": Case(
         "not_assessed/purpose",
@@ -587,7 +621,7 @@ def test_an_anchor_that_strict_readers_refuse_is_trusted() -> None:
     """An asterisk or an underscore in a PrintableString: some versions of `cryptography` refuse such a certificate."""
     subject = pki.raw_name(("2.5.4.3", 0x13, b"CHU_Root*"))
     root = pki.rebuild(RSA_ROOT, RSA_ROOT, subject=subject, issuer=subject)
-    device = pki.rebuild(RSA_DEVICE, RSA_ROOT, issuer=subject)
+    device = pki.rebuild(issued(RSA_ROOT), RSA_ROOT, issuer=subject)
     assert TrustJudge([root.der]).judge([device.der], NOW)["status"] == "trusted"
 
 
@@ -642,6 +676,66 @@ def _subject(identity: pki.Identity) -> bytes:
     return pki.elements(pki.elements(identity.der)[0])[5]
 
 
+@pytest.mark.parametrize("kind", ["rsa2048", "p256", "dsa1024", "ed25519", "ed448"])
+@pytest.mark.parametrize("signer", ["rsa2048", "p256", "dsa1024", "ed25519", "ed448"])
+def test_a_signature_counts_for_its_own_key_alone(kind: str, signer: str) -> None:
+    """A key of another kind or another owner is a wrong one, not one that cannot be judged."""
+    digest = "" if signer.startswith("ed") else "sha256"
+    made = pki.rebuild(DEVICE, pki.Identity(b"", pki.key(signer, "own")), digest)
+    tbs, algorithm, bits = pki.elements(made.der)
+    signature = bits[bits.index(b"\0", 2) + 1 :]
+
+    def check(label: str, key_kind: str) -> bool | None:
+        public = pki.key(key_kind, label).public_key()
+        spki = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        return _signatures.verify(spki, algorithm, tbs, signature)
+
+    assert check("own", signer) is True
+    assert check("other", kind) is False
+
+
+def test_two_spellings_of_one_signature_are_not_both_good() -> None:
+    """Bits that do not count at the end of a signature: clients refuse them, and so does the judge."""
+    for serial in range(1, 200):
+        device = issued(MIDDLE, serial=serial).der
+        if not device[-1] & 1:
+            break
+    bits = pki.elements(device)[2]
+    position = len(device) - len(bits) + bits.index(b"\0", 2)
+    assert device[position] == 0
+    judge = TrustJudge([ROOT.der])
+    assert judge.judge([device, MIDDLE.der], NOW)["status"] == "trusted"
+    spelt_anew = device[:position] + b"\1" + device[position + 1 :]
+    assert judge.judge([spelt_anew, MIDDLE.der], NOW)["status"] == "bad_signature"
+
+
+def test_names_are_equal_whatever_the_order_inside_a_set() -> None:
+    one = pki.tlv(0x30, bytes.fromhex("0603550403"), pki.tlv(0x0C, b"Echo"))
+    two = pki.tlv(0x30, bytes.fromhex("0603550405"), pki.tlv(0x13, b"7"))
+    names = [pki.tlv(0x30, pki.tlv(0x31, *parts)) for parts in ((one, two), (two, one), (one,))]
+    assert name_key(names[0]) == name_key(names[1])
+    assert name_key(names[0]) != name_key(names[2])
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "equal"),
+    [
+        ("Hospital Root", "hospital ROOT", True),
+        ("Hospital Root", "  Hospital   Root ", True),
+        ("Hôpital", "HÔPITAL", True),
+        ("Hôpital", "Ho\u0302pital", True),
+        ("Hospital Root", "HospitalRoot", False),
+        ("Hôpital", "Hopital", False),
+        ("", " ", True),
+        ("", "x", False),
+    ],
+)
+def test_what_makes_two_names_equal(one: str, two: str, equal: bool) -> None:
+    keys = [name_key(pki.raw_name(("2.5.4.3", 0x0C, text.encode()))) for text in (one, two)]
+    assert (keys[0] == keys[1]) is equal
+    assert keys[0] != name_key(pki.raw_name(("2.5.4.10", 0x0C, one.encode())))
+
+
 def test_the_anchors_own_signature_does_not_count() -> None:
     broken = pki.Identity(corrupted(ROOT), ROOT.key)
     assert TrustJudge([broken.der]).judge([DEVICE.der, MIDDLE.der], NOW)["status"] == "trusted"
@@ -677,10 +771,27 @@ def test_fifty_namesakes_cost_bounded_time(without: list[Any], monkeypatch: pyte
     assert verdict["status"] in ("unknown_authority", "not_assessed", "bad_signature")
 
 
-def test_a_good_path_is_found_among_namesakes() -> None:
+def test_a_good_path_is_found_among_namesakes_without_trying_them(monkeypatch: pytest.MonkeyPatch) -> None:
     clones = [pki.make("Middle", ca=True, label=f"clone {index}") for index in range(40)]
     judge = TrustJudge([ROOT.der])
+    calls = counted(monkeypatch)
     assert judge.judge([DEVICE.der, *(one.der for one in clones), MIDDLE.der], NOW)["status"] == "trusted"
+    assert calls() == 2
+
+
+def test_a_thicket_of_paths_costs_bounded_time() -> None:
+    """Nine authorities with three certificates each: few signatures, and twenty thousand ways up to nowhere."""
+    layer = [pki.make("Unseen", ca=True)]
+    chain: list[pki.Identity] = []
+    for level in range(9):
+        layer = [pki.make(f"Thicket {level}", layer[0], ca=True) for _ in range(3)]
+        chain += layer
+    judge = TrustJudge([ROOT.der])
+    for _ in range(3):  # more signatures are known each time
+        started = time.perf_counter()
+        verdict = judge.judge([issued(layer[0]).der, *(one.der for one in chain)], NOW)
+        assert time.perf_counter() - started < 0.5
+        assert verdict["cause"] == "search_limit"
 
 
 def test_a_chain_of_ten_thousand_costs_bounded_time() -> None:
