@@ -61,7 +61,13 @@ def run_audit(
     if variables:
         command += ["-e", json.dumps(variables)]
     finished = subprocess.run(
-        command, cwd=folder, env=environment(home, collections), capture_output=True, text=True, timeout=120
+        command,
+        cwd=folder,
+        env=environment(home, collections),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     return Run(finished.returncode, finished.stdout + finished.stderr, folder)
 

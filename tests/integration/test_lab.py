@@ -318,7 +318,7 @@ def test_a_switched_off_device_answers_no_syn(hospital: Hospital) -> None:
 
 
 def test_a_hostile_client_does_not_stop_the_others(hospital: Hospital) -> None:
-    held = [socket.create_connection(where(hospital, "ct-001"), timeout=5) for _ in range(50)]
+    held = [socket.create_connection(where(hospital, "ct-001"), timeout=5) for _connection in range(50)]
     try:
         for sock in held:
             sock.sendall(b"\x16\x03\x01\xff\xff" + b"\xff" * 1000)
