@@ -46,7 +46,7 @@ options:
     description:
       - Certificate revocation lists of the hospital's authorities, as files on the control node or as http or https
         addresses that it fetches.
-      - Once lists are asked for, a chain that they cannot clear is not assessed, and never taken for trusted. That is so
+      - Once lists are asked for, a chain that they cannot clear is not assessed, and never taken for trusted. So it is
         where a list cannot be had, has expired, or is of another authority.
     type: list
     elements: str
