@@ -43,7 +43,7 @@ class Link:
         """What came; b"" at the end, which is then in `ending`."""
         try:
             data = self.sock.recv(65536)
-        except TimeoutError:
+        except socket.timeout:  # noqa: UP041 - no TimeoutError on Python 3.9
             return b""
         except OSError:
             self.ending = "reset"
@@ -178,7 +178,7 @@ class Filtered:
             filler.settimeout(0.1)
             try:
                 filler.connect((address, self.port))
-            except TimeoutError:
+            except socket.timeout:  # noqa: UP041
                 filler.close()
                 return
             self._sockets.append(filler)
