@@ -440,10 +440,10 @@ def test_a_large_hostile_certificate_costs_bounded_time() -> None:
         rebuilt(extensions=pki.extension(SAN, b"") * 5000),
         rebuilt(subject=pki.raw_name(*((CN, 0x0C, "\ufdfa".encode() * 3) for _ in range(2500)))),
     ]
-    started = time.perf_counter()
+    started = time.process_time()
     for data in worst:
         describe_certificate(data)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 SOUND_ONES = [identity.der for identity in SOUND.values()]

@@ -200,6 +200,6 @@ def test_no_text_raises(carried: list[str], names: list[str], address: str, comm
 
 
 def test_a_long_name_costs_bounded_time() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     uncovered_names(leaf(*["a.example"] * 5000), ["é" * 100_000, "é" * 200, "a.b.c"])
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5

@@ -319,6 +319,6 @@ def test_no_mutation_raises_anything_else(data: st.DataObject) -> None:
 
 def test_a_long_list_is_read_in_bounded_time() -> None:
     data = of_middle([(number + 1, Reason.superseded) for number in range(5000)])
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(parse_crl(data).entries) == 5000
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1

@@ -764,9 +764,9 @@ def test_fifty_namesakes_cost_bounded_time(without: list[Any], monkeypatch: pyte
     device = issued(clones[0], without=without)
     calls = counted(monkeypatch)
     judge = TrustJudge([ROOT.der, *(pki.make("Clone", ca=True, label="honest", without=without).der,)])
-    started = time.perf_counter()
+    started = time.process_time()
     verdict = judge.judge([device.der, *(one.der for one in (*crossed, *clones))], NOW)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert calls() <= 64
     assert verdict["status"] in ("unknown_authority", "not_assessed", "bad_signature")
 
@@ -788,18 +788,27 @@ def test_a_thicket_of_paths_costs_bounded_time() -> None:
         chain += layer
     judge = TrustJudge([ROOT.der])
     for _ in range(3):  # more signatures are known each time
-        started = time.perf_counter()
+        started = time.process_time()
         verdict = judge.judge([issued(layer[0]).der, *(one.der for one in chain)], NOW)
-        assert time.perf_counter() - started < 0.5
+        assert time.process_time() - started < 0.5
         assert verdict["cause"] == "search_limit"
+
+
+def test_a_thousand_names_under_a_hundred_constraints_cost_bounded_time() -> None:
+    bound = name_constraints([x509.DNSName(f"{number}.example") for number in range(100)])
+    device = issued(bound, dns=[f"{number}.example" for number in range(1000)])
+    started = time.process_time()
+    verdict = TrustJudge([ROOT.der]).judge([device.der, bound.der], NOW)
+    assert time.process_time() - started < 0.5
+    assert verdict["cause"] == "name_constraints_unsupported"
 
 
 def test_a_chain_of_ten_thousand_costs_bounded_time() -> None:
     judge = TrustJudge([ROOT.der])
     chain = [SELF.der, *(MIDDLE.der + index.to_bytes(2, "big") for index in range(10_000))]
-    started = time.perf_counter()
+    started = time.process_time()
     assert judge.judge(chain, NOW)["status"] == "self_signed"
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_the_signature_of_an_authority_is_verified_once(monkeypatch: pytest.MonkeyPatch) -> None:
