@@ -382,7 +382,6 @@ STEPS = (
     Step("unit", "unit", pytest_step(VENV, "tests/unit"), after=("packages",), junit=True),
     Step("fuzz", "unit", pytest_step(VENV, "tests/fuzz"), after=("packages",), junit=True),
     Step("unit-other", "unit", pytest_step(OTHER_VENV, "tests/unit"), after=("packages", "other-venv"), junit=True),
-    Step("fuzz", "unit", pytest_step(VENV, "tests/fuzz"), after=("packages",), junit=True),
     Step(
         "integration",
         "integration",

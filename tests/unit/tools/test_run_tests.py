@@ -144,3 +144,17 @@ def test_pip_s_settings_reach_the_sanity_tests(runner: ModuleType) -> None:
     text = runner.pip_settings(Path(sys.prefix))
     assert text.startswith("[global]\n")
     assert "quiet = 2" in text
+
+
+def test_the_steps_have_names_of_their_own_and_follow_steps_that_exist(run_tests: ModuleType) -> None:
+    names = [step.name for step in run_tests.STEPS]
+    assert len(names) == len(set(names))
+    assert {name for step in run_tests.STEPS for name in step.after} <= set(names)
+    assert {step.group for step in run_tests.STEPS} == {"setup", *run_tests.GROUPS}
+
+
+def test_no_folder_of_tests_is_forgotten(run_tests: ModuleType) -> None:
+    source = Path(run_tests.__file__).read_text(encoding="utf-8")
+    tests = run_tests.ROOT / "tests"
+    folders = {path.relative_to(tests).parts[0] for path in tests.rglob("test_*.py")} - {"output"}
+    assert {folder for folder in folders if f'"tests/{folder}"' not in source} == set()
