@@ -38,7 +38,9 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire impo
     sslv2_server_hello,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _revocation, _signatures, _x509
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._assess import assess_device
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import describe_certificate
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import find_reason
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._der import DerError
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret import (
     VantageClock,
@@ -47,6 +49,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret imp
     interpret,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._names import name_match
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import load_policy
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._texts import finding_actions, finding_message
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._trust import TrustJudge
 from fuzz.fakes import FakeDevice, FakeSession, FakeStream, pieces, run
 from fuzz.mutate import split_chain, split_script
@@ -524,7 +528,15 @@ def whole_observation(data: bytes) -> Shape:
     rng = _rng(data)
     chain = split_chain(data)
     cut = rng.randrange(len(chain) + 1)
-    raw = {
+    observation = _interpreted(_raw([_endpoint(chain[:cut], rng), _endpoint(chain[cut:], rng)], data))
+    return tuple(
+        (endpoint["trust"]["status"], endpoint["name_match"], len(endpoint["chain"]) > 1)
+        for endpoint in observation["endpoints"]
+    )
+
+
+def _raw(endpoints: list[dict[str, Any]], data: bytes) -> dict[str, Any]:
+    return {
         "device": "echo-004",
         "started_at": "2026-11-22T17:00:00.000Z",
         "finished_at": "2026-11-22T17:00:01.000Z",
@@ -533,7 +545,7 @@ def whole_observation(data: bytes) -> Shape:
         "connections": 2,
         "bytes_sent": 10,
         "bytes_received": len(data),
-        "endpoints": [_endpoint(chain[:cut], rng), _endpoint(chain[cut:], rng)],
+        "endpoints": endpoints,
         "ports": {},
         "clock": {
             "samples": [
@@ -547,11 +559,42 @@ def whole_observation(data: bytes) -> Shape:
             ]
         },
     }
+
+
+@target("chain", _DER_TOKENS, seeds=("chain",))
+def assessed(data: bytes) -> Shape:
+    """From hostile chains to findings and their words: no exception, no unlisted reason, no false pass."""
+    chain = split_chain(data)
+    raw = _raw([_endpoint(chain, _rng(data))], data)
     observation = _interpreted(raw)
-    return tuple(
-        (endpoint["trust"]["status"], endpoint["name_match"], len(endpoint["chain"]) > 1)
-        for endpoint in observation["endpoints"]
-    )
+    card = {
+        "name": "echo-004",
+        "address": "10.20.1.14",
+        "names": ["echo-004.hopital.example"],
+        "endpoints": [{"port": 443, "service": "https"}],
+        "consent": True,
+    }
+    findings = assess_device(card, [observation], _policy(), NOW)
+    _is_safe_json(findings)
+    trust = observation["endpoints"][0]["trust"]["status"]
+    for finding in findings:
+        assert find_reason(finding["check"], finding["reason"]), finding
+        if finding["status"] == "pass":
+            assert finding["check"] != "certificate_trust" or trust == "trusted", finding
+            assert (
+                not finding["check"].startswith("certificate_")
+                or "error" not in observation["endpoints"][0]["chain"][0]
+            )
+        for language in ("fr", "en"):
+            words = [finding_message(finding, language), *finding_actions(finding, language)]
+            assert all(isinstance(text, str) and len(text) < 5000 for text in words)
+            _is_safe_json(words)
+    return tuple(finding["reason"] for finding in findings if finding["check"].startswith("certificate_"))
+
+
+@functools.cache
+def _policy() -> dict[str, Any]:
+    return load_policy()
 
 
 def each() -> Iterator[Target]:

@@ -25,7 +25,15 @@ _MOST_SECONDS = 2.0
 
 _EXAMPLES = 300
 #: Those that do much more than read a few bytes.
-_FEWER = {"visit": 120, "describe": 150, "whole_observation": 150, "judge": 150, "judge_unsigned": 150, "crl": 150}
+_FEWER = {
+    "visit": 120,
+    "describe": 150,
+    "whole_observation": 150,
+    "assessed": 100,
+    "judge": 150,
+    "judge_unsigned": 150,
+    "crl": 150,
+}
 
 
 @functools.cache
