@@ -65,8 +65,9 @@ class Hospital:
     def open(self) -> None:
         """Make certificates, open every port, write the inventory. HospitalError when a port is taken."""
         self._prepare_state()
-        contexts = self._make_tls_contexts()
+        self._refuse_busy_ports()
         self._refuse_strangers()
+        contexts = self._make_tls_contexts()
         self._thread.start()
         try:
             asyncio.run_coroutine_threadsafe(self._serve(contexts), self._loop).result(timeout=30)
@@ -147,6 +148,18 @@ class Hospital:
 
         with ThreadPoolExecutor() as pool:
             return dict(pool.map(make, jobs))
+
+    def _refuse_busy_ports(self) -> None:
+        """Say at once, before a second goes into making keys, that a device's port is taken."""
+        for machine in self._machines():
+            for endpoint in [*machine["endpoints"], *machine.get("plain", [])]:
+                with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as attempt:
+                    attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    try:
+                        attempt.bind((machine["address"], endpoint["port"]))
+                    except OSError as error:
+                        error.filename = f"{machine['address']} port {endpoint['port']}"
+                        raise self._explain(error) from error
 
     def _refuse_strangers(self) -> None:
         """Refuse to open when some program listens on a watched port of every address: each device would seem open."""
