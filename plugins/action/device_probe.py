@@ -30,6 +30,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory imp
     device_card,
     distinct_peers,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._observation_file import write_observations
 
 try:
     from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import (
@@ -125,7 +126,10 @@ class ActionModule(ActionBase):
             },
         }
         if dest and not self._task.check_mode:
-            _write_lines(dest, observations)
+            try:
+                write_observations(dest, observations)
+            except OSError as error:
+                raise AnsibleActionFail(f"device_probe: '{dest}' cannot be written: {error.strerror}.") from None
         if problem:
             result.update(failed=True, msg=problem)
         return result
@@ -424,20 +428,3 @@ class _Progress:
 def _whole_lines(data: bytes) -> list[dict[str, Any]]:
     """The observations of a spool; a last line that was cut off by a kill is left out."""
     return [json.loads(line) for line in data.split(b"\n")[:-1] if line]
-
-
-def _write_lines(dest: str, observations: list[dict[str, Any]]) -> None:
-    """Write beside and rename: a reader sees the whole file or the one before."""
-    folder, name = os.path.split(dest)
-    try:
-        descriptor, staged = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
-    except OSError as error:
-        raise AnsibleActionFail(f"device_probe: '{dest}' cannot be written: {error.strerror}.") from None
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-            for observation in observations:
-                handle.write(json.dumps(observation, ensure_ascii=True, separators=(",", ":")) + "\n")
-        os.replace(staged, dest)
-    except OSError as error:
-        os.unlink(staged)
-        raise AnsibleActionFail(f"device_probe: '{dest}' cannot be written: {error.strerror}.") from None

@@ -23,6 +23,8 @@ _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?|[0-9A-Fa-
 _NAME = re.compile(r"(\*\.)?[^\s/\\:@\x00-\x1f\x7f]{1,253}")
 _PATH = re.compile(r"/[!-~]{0,255}")
 
+_LOGIN_SECRETS = ("password", "enable_password", "token")
+
 
 class CardError(ValueError):
     """One variable that can't be used; the text names it and says what would do."""
@@ -124,6 +126,53 @@ def _card(
     if problems:
         card["invalid"] = "; ".join(problems)
     return card
+
+
+def login_card(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """How to log in on a device, from `device_login`, `device_login_port`, `device_ssh_host_key`, …. Never raises.
+
+    `secrets` (password, enable_password, token) stand apart: they go where nothing is logged.
+    """
+    card: dict[str, Any] = {
+        "user": None,
+        "private_key_file": None,
+        "secrets": {},
+        "port": None,
+        "host_key": None,
+        "pin": None,
+        "exception": None,
+        "invalid": None,
+    }
+    try:
+        login = _read(variables, "device_login") or {}
+        if not isinstance(login, Mapping) or set(login) - {*_LOGIN_SECRETS, "user", "private_key_file"}:
+            raise CardError("user, and password, private_key_file, enable_password or token are needed")
+        card["user"] = login.get("user")
+        card["private_key_file"] = login.get("private_key_file")
+        card["secrets"] = {key: str(login[key]) for key in _LOGIN_SECRETS if login.get(key) is not None}
+    except CardError as error:
+        # What stands in a login is never shown, whatever is wrong with it.
+        card["invalid"] = f"device_login: {error}"
+        return card
+    for key, variable, check in (
+        ("port", "device_login_port", _port),
+        ("host_key", "device_ssh_host_key", _text),
+        ("pin", "device_login_pin", _pin),
+        ("exception", "device_login_exception", _text),
+    ):
+        try:
+            value = _read(variables, variable)
+            card[key] = None if value is None else check(value)
+        except CardError as error:
+            card["invalid"] = f"{variable}: {error}"
+    return card
+
+
+def _pin(value: Any) -> str:
+    text = str(value).replace(":", "").lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", text):
+        raise CardError(f"the SHA-256 of the device's certificate in hexadecimal is needed, not {_show(value)}")
+    return text
 
 
 def _list(value: Any) -> Sequence[Any]:
