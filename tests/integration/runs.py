@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ class Run:
     """One finished playbook run: its exit status, all it printed, and the folder it ran in."""
 
     status: int
-    output: str
+    output: str = field(repr=False)
     folder: Path
 
     @property
