@@ -114,6 +114,8 @@ class TlsWalk:
         if self.facts.spoke_tls:
             await self._descend()
         await self._ask_sslv2()
+        if self.facts.spoke_tls:
+            self._infer_skipped()
         await self._ask_clock_again()
         return self.facts
 
@@ -190,9 +192,14 @@ class TlsWalk:
         for version in (TLS11, TLS12):
             answer = await self._offer(version)
             if answer.hello is None or answer.hello.version < version:
-                # A hello with TLS 1.2 in it came first, and was not answered either.
-                self.facts.statuses.setdefault(TLS12, (self.facts.status(TLS11), "inferred"))
                 return
+
+    def _infer_skipped(self) -> None:
+        """A hello that was refused, or not answered, offered the versions below it too."""
+        statuses = self.facts.statuses
+        for newer, version in zip(WALK_ORDER, WALK_ORDER[1:]):
+            if self.facts.status(newer) in ("refused", "no_answer"):
+                statuses.setdefault(version, (self.facts.status(newer), "inferred"))
 
     # -- and what lies below
 
