@@ -104,6 +104,7 @@ class Fleet:
         self.traffic = dict.fromkeys(_TRAFFIC, 0)
         self.observations = 0
         self.warnings: list[str] = []
+        self.unjudged: dict[str, str] = {}
         self._start: datetime | None = None
         self._end: datetime | None = None
         self._owners: dict[str, int] = {}

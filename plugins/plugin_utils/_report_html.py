@@ -21,10 +21,11 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import visible
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import is_clean, visible
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_words import Words, load_words
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_NOT_PLAIN = re.compile("[^A-Za-z0-9 ]")
 _WORD = re.compile(r"\{\{ w\.(\w+) \}\}")
 
 
@@ -36,9 +37,10 @@ class Style(NamedTuple):
 
 
 def _finalize(value: Any) -> Any:
-    if value.__class__ is Markup:
+    # Nearly every text is clean: one scan.
+    if value.__class__ is str and is_clean(value):
         return value
-    return visible(value)
+    return value if value.__class__ is Markup else visible(value)
 
 
 def _source(name: str, language: str) -> str:
@@ -89,8 +91,7 @@ def _hashed(text: str) -> tuple[Markup, str]:
 def css_string(text: str) -> str:
     """Return ``text`` as a CSS string: all but letters, digits and spaces as escapes (CSS Syntax 3, 4.3.7)."""
     # The space after an escape belongs to it.
-    safe = (char if char.isascii() and (char.isalnum() or char == " ") else f"\\{ord(char):x} " for char in text)
-    return '"' + "".join(safe) + '"'
+    return '"' + _NOT_PLAIN.sub(lambda found: f"\\{ord(found[0]):x} ", text) + '"'
 
 
 def _page_style(names: Sequence[str], left: str, right: str, words: Words) -> Style:

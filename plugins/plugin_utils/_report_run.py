@@ -10,7 +10,9 @@ order is known only at the end, are first kept as pieces in a nameless file on d
 from __future__ import annotations
 
 import json
+import os
 import re
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -38,6 +40,10 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._waivers impor
 
 LANGUAGES = {"fr": ("fr",), "en": ("en",), "both": ("fr", "en")}
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class FaultError(ValueError):
+    """Too many devices could not be judged for a report to be worth anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,7 @@ def build_report(
     :param language: fr, en or both
     :param info: what the caller wants said about the run, shown as it is
     :param progress: called with the number of devices done, after each
+    :raises FaultError: too many devices could not be judged
     """
     languages = LANGUAGES[language]
     fleet = Fleet(languages, rules.now)
@@ -111,6 +118,7 @@ def build_report(
         for done, card in enumerate(cards, 1):
             _write_device(card, observations, rules, fleet, out, lines, tables)
             progress(done)
+        _check_judged(fleet)
         fleet.finish()
         _write_fleet(fleet, rules, info or {}, out, lines, tables)
     return fleet
@@ -155,12 +163,28 @@ def _judge(
     try:
         return assess_device(card, seen, rules.policy, rules.now, rules.attestations, rules.waivers)
     except Exception as error:
-        name, problem = visible(card["name"], 100), f"{type(error).__name__}: {error}"
-        fleet.warnings.append(
-            f"device '{name}' counts as not assessed: it could not be judged ({visible(problem, 200)})."
-        )
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        problem = f"{type(error).__name__}: {error} ({os.path.basename(frame.filename)}, line {frame.lineno})"
+        fleet.unjudged[card["name"]] = problem
         invalid = {"name": card["name"], "invalid": problem}
         return assess_device(invalid, (), rules.policy, rules.now, rules.attestations, rules.waivers)
+
+
+def _check_judged(fleet: Fleet) -> None:
+    """Some devices that cannot be judged are a warning; many are a fault of ours, and no report to replace a good one.
+
+    :raises FaultError: all devices, or more than ten and a tenth of them
+    """
+    if not fleet.unjudged:
+        return
+    failed, total = len(fleet.unjudged), fleet.totals["devices"]
+    name, problem = next(iter(fleet.unjudged.items()))
+    told = (
+        f"{failed} of {total} device(s) could not be judged, the first '{visible(name, 100)}': {visible(problem, 300)}"
+    )
+    if failed == total or failed > max(10, total // 10):
+        raise FaultError(f"{told}. This is a fault of the collection, please report it; the folder is as it was.")
+    fleet.warnings.append(f"{told}. They count as not assessed; please report this fault of the collection.")
 
 
 def _folders(languages: Sequence[str]) -> Iterator[tuple[str, str, str | None]]:
@@ -168,8 +192,8 @@ def _folders(languages: Sequence[str]) -> Iterator[tuple[str, str, str | None]]:
     if len(languages) == 1:
         yield languages[0], "", None
         return
-    for language in languages:
-        yield language, f"{language}/", next(name for name in languages if name != language)
+    for language, other in zip(languages, reversed(languages), strict=True):
+        yield language, f"{language}/", other
 
 
 def _write_fleet(

@@ -87,7 +87,13 @@ def _wide(rows: Sequence[Mapping[str, Any]], words: Words, width: int, colour: b
     ]
     heads = [words[f"column_{name}"] for name in ("device", "verdict", "severity", "worst", "owner")]
     natural = [max(cells(text) for text in column) for column in zip(heads, *table, strict=True)]
-    widths = [min(natural[0], 28), min(natural[1], 26 if width >= _ROOMY else 16), min(natural[2], 14), 0, min(natural[4], 28)]
+    widths = [
+        min(natural[0], 28),
+        min(natural[1], 26 if width >= _ROOMY else 16),
+        min(natural[2], 14),
+        0,
+        min(natural[4], 28),
+    ]
     room = width - sum(widths) - len(_GAP) * (len(widths) - 1)
     # The reason gives way first, then the owner, then the device.
     while room < 18 and max(widths[0], widths[4]) > 12:

@@ -36,7 +36,12 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_folder
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_html import css_string
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_observations import Observations
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_run import Rules, build_report, verdicts_in
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_run import (
+    FaultError,
+    Rules,
+    build_report,
+    verdicts_in,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_sheet import LITERAL_DAYS
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_words import load_words
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._summary import summarize
@@ -890,11 +895,15 @@ def test_a_device_that_cannot_be_judged_does_not_take_the_fleet_with_it(
     monkeypatch.setattr(_report_run, "assess_device", fragile)
     fleet, _changed = make(tmp_path / "report", "en", [card("good"), card("bad")])
     assert len(fleet.warnings) == 1
-    assert "'bad'" in fleet.warnings[0]
-    assert "surprise" in fleet.warnings[0]
+    assert (
+        "1 of 2 device(s) could not be judged, the first 'bad': KeyError: 'surprise' (test_report" in fleet.warnings[0]
+    )
     found = {line["device"]: line for line in summary(tmp_path / "report")["devices"]}
     assert found["bad"]["verdict"] == "incomplete"
     assert {finding["reason"] for finding in found["bad"]["findings"]} == {"inventory_invalid"}
+    with pytest.raises(FaultError, match="the folder is as it was"):
+        make(tmp_path / "report", "en", [card("bad")])
+    assert len(summary(tmp_path / "report")["devices"]) == 2
 
 
 def test_failing_names_each_device_under_each_severity(tmp_path: Path) -> None:
