@@ -9,7 +9,7 @@ The templates only place these texts. Nothing is escaped here: the templates do 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -224,7 +224,8 @@ def _alert(card: Mapping[str, Any], observations: Sequence[Mapping[str, Any]], w
         return Alert(words["alert_skipped"], words["alert_text"]["inventory_invalid"], visible(card["invalid"], 400))
     if not observations:
         return Alert(words["alert_none"], words["alert_text"]["not_observed"], "")
-    outcomes = {str(observation.get("outcome")): observation for observation in observations}
+    visits = (observation for observation in observations if observation.get("source") in (None, "network"))
+    outcomes = {str(observation.get("outcome")): observation for observation in visits}
     for outcome in ("aborted", "unreachable", "skipped"):
         if outcome in outcomes:
             reason = str(outcomes[outcome].get("reason") or "")
@@ -375,18 +376,26 @@ def _certificates(
     """The leaf certificates seen, each once, with all the places that present it."""
     seen: dict[str, tuple[Mapping[str, Any], int, list[str]]] = {}
     for label, observation in [*(("", observation) for observation in observations), *peers]:
-        for endpoint in as_list(observation.get("endpoints")):
-            chain = endpoint.get("chain") if isinstance(endpoint, Mapping) else None
-            if not isinstance(chain, list) or not chain or not isinstance(chain[0], Mapping):
+        for place, chain in _chains(observation):
+            if not chain or not isinstance(chain[0], Mapping):
                 continue
-            leaf = chain[0]
-            place = label or f"{endpoint.get('service') or 'tls'}:{endpoint.get('port')}"
-            key = str(leaf.get("fingerprint_sha256") or place)
-            places = seen.setdefault(key, (leaf, len(chain), []))[2]
-            text = place_text(place, words.language)
+            key = str(chain[0].get("fingerprint_sha256") or label or place)
+            places = seen.setdefault(key, (chain[0], len(chain), []))[2]
+            text = place_text(label or place, words.language)
             if text not in places:
                 places.append(text)
     return [_certificate(leaf, size, places, policy, now, words) for leaf, size, places in list(seen.values())[:_SHOWN]]
+
+
+def _chains(observation: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
+    """Where an observation saw certificates: endpoints of the network, files of a login."""
+    for entry in map(as_mapping, as_list(observation.get("endpoints"))):
+        yield f"{entry.get('service') or 'tls'}:{entry.get('port')}", as_list(entry.get("chain"))
+    for entry in map(as_mapping, as_list(observation.get("certificate_files"))):
+        yield (
+            f"{'client' if entry.get('role') == 'client' else 'file'}:{entry.get('path')}",
+            as_list(entry.get("chain")),
+        )
 
 
 def _certificate(

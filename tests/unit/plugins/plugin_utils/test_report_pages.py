@@ -492,7 +492,21 @@ def test_a_css_string_says_the_text_and_ends_where_it_should(text: str) -> None:
 @settings(max_examples=30)
 @given(
     st.dictionaries(
-        st.sampled_from(["endpoints", "ports", "clock", "detail", "connections", "reason", "outcome", "started_at"]),
+        st.sampled_from(
+            [
+                "endpoints",
+                "certificate_files",
+                "source",
+                "vantage",
+                "ports",
+                "clock",
+                "detail",
+                "connections",
+                "reason",
+                "outcome",
+                "started_at",
+            ]
+        ),
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=()), max_size=8),
             lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
@@ -704,6 +718,25 @@ def test_a_list_without_end_is_cut(report: Path) -> None:
     assert "… et 80 de plus" in text_of(report, "<script>alert(1)</script>")
 
 
+def test_certificate_files_that_a_login_found_are_shown_too(tmp_path: Path) -> None:
+    login = {
+        **visit("x", offset=None),
+        "source": "gateway",
+        "outcome": "aborted",
+        "certificate_files": [
+            {"path": "/etc/pacs/client.pem", "role": "client", "chain": [certificate("client.example", -3, 300)]},
+            {"path": "/etc/pacs/other.pem", "chain": [certificate("client.example", -3, 300)]},
+            {"path": "/etc/pacs/none.pem"},
+            "nonsense",
+        ],
+    }
+    make(tmp_path / "report", "en", [card("x")], [visit("x"), login])
+    text = Page(tmp_path / "report" / "devices" / sheet_name("x")).text
+    assert text.count("client.example presented on client:/etc/pacs/client.pem, file:/etc/pacs/other.pem") == 1
+    assert "Gateway login" in text
+    assert "Visit aborted The device stopped" not in text  # the network visit went well
+
+
 def test_a_certificate_that_cannot_be_read_is_shown_as_such(tmp_path: Path) -> None:
     broken = {"error": "ASN.1 <parse> error", "fingerprint_sha256": "ab" * 32, "pem": "x"}
     make(tmp_path / "report", "fr", [card("x")], [visit("x", endpoint(443, "https", broken))])
@@ -807,6 +840,11 @@ def test_the_summary_schema_bites(report: Path, spoil: Any) -> None:
 def test_the_checks_of_the_schema_are_those_of_the_checklist() -> None:
     known = schema("summary").schema["$defs"]["check"]["enum"]  # type: ignore[index,call-overload]
     assert set(known) == set(load_data("checklist")["checks"])
+
+
+def test_the_sources_of_the_schema_are_those_that_have_a_name() -> None:
+    known = schema("summary").schema["$defs"]["finding"]["properties"]["source"]["enum"]  # type: ignore[index,call-overload]
+    assert set(known) == set(load_data("labels")["source"])
 
 
 def test_observations_keep_to_their_schema() -> None:
