@@ -26,24 +26,48 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Credentials:
     return make_credentials(folder)
 
 
+class RunningStacks:
+    """Each stack is started once, when its first test comes, with all its ranges."""
+
+    def __init__(self, files: Credentials, folder: Path) -> None:
+        self._files = files
+        self._folder = folder
+        self._held = contextlib.ExitStack()
+        self._ports: dict[str, dict[Range, int] | Unavailable] = {}
+
+    def ports(self, name: str) -> dict[Range, int]:
+        """range -> port."""
+        if name not in self._ports:
+            ports: dict[Range, int] = {}
+            while len(ports) < len(STACKS[name].ranges):
+                port = free_port()
+                if port not in ports.values():
+                    ports[STACKS[name].ranges[len(ports)]] = port
+            by_port = {port: versions for versions, port in ports.items()}
+            try:
+                self._held.enter_context(STACKS[name].serve(self._files, by_port, self._folder / name))
+                self._ports[name] = ports
+            except Unavailable as why:
+                self._ports[name] = why
+        found = self._ports[name]
+        if isinstance(found, Unavailable):
+            pytest.skip(f"{name}: {found}")
+        return found
+
+    def close(self) -> None:
+        """End them all."""
+        self._held.close()
+
+
 @pytest.fixture(scope="session")
-def stack_ports(
-    request: pytest.FixtureRequest, files: Credentials, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[Range, int]]:
+def running_stacks(files: Credentials, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStacks]:
+    """The stacks that have been asked for so far."""
+    stacks = RunningStacks(files, tmp_path_factory.mktemp("stacks"))
+    yield stacks
+    stacks.close()
+
+
+@pytest.fixture
+def stack_ports(request: pytest.FixtureRequest, running_stacks: RunningStacks) -> dict[Range, int]:
     """range -> port of the stack that the test names."""
-    stack = STACKS[request.param]
-    ports: dict[Range, int] = {}
-    while len(ports) < len(stack.ranges):
-        port = free_port()
-        if port not in ports.values():
-            ports[stack.ranges[len(ports)]] = port
-    with contextlib.ExitStack() as held:
-        try:
-            held.enter_context(
-                stack.serve(
-                    files, {port: versions for versions, port in ports.items()}, tmp_path_factory.mktemp(stack.name)
-                )
-            )
-        except Unavailable as why:
-            pytest.skip(str(why))
-        yield ports
+    return running_stacks.ports(request.param)

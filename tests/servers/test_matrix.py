@@ -57,6 +57,8 @@ def test_every_range_of_every_stack(
 @pytest.mark.parametrize("stack_ports", STACKS, indirect=True)
 def test_quick_says_nothing_wrong(request: pytest.FixtureRequest, stack_ports: dict[Range, int]) -> None:
     for versions, port in stack_ports.items():
+        if len(versions) not in (1, 2):
+            continue
         seen = probe(port, "dicom", [pki.NAME], depth="quick", timeout=10.0)
         truth = exactly(*versions)
         # Undetermined: "no suite in common" is not asked again; SSLv2 is not asked, and may be all that there is.
@@ -102,7 +104,7 @@ def test_an_independent_client_sees_the_same(stack_ports: dict[Range, int], vers
 @pytest.mark.parametrize("stack_ports", ["mbedtls", "node-0.8-openssl-1.0.0m"], indirect=True)
 def test_an_old_stack_tells_its_clock_without_http(stack_ports: dict[Range, int]) -> None:
     for versions, port in stack_ports.items():
-        if versions[-1].startswith("TLS"):
+        if len(versions) == 1 and versions[0].startswith("TLS"):
             seen = probe(port, "dicom", [pki.NAME], timeout=10.0)
             (sample,) = seen["visit"]["clock"]["samples"]
             assert (sample["source"], sample["evidence"]) == ("tls_random", False)
