@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import ssl
 import time
 from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
@@ -83,6 +85,77 @@ class FakeDevice:
         if how % 8 >= 6:
             raise NoConnection(("timeout", "refused", "unreachable")[how // 8 % 3])
         return FakeStream(data, how % 8, self._rng)
+
+
+class TlsPeer:
+    """A connection to a real TLS server in this process that then does what `script` says, step by step.
+
+    Steps are (what, bytes): 0 say these over TLS, 1 throw them in as they are, 2 damage what is sent next, 3 say
+    close_notify, 4 end, 5 reset, 6 fall silent; plus 0x80 to do it before the handshake is over.
+    """
+
+    def __init__(self, context: ssl.SSLContext, script: list[tuple[int, bytes]], rng: random.Random) -> None:
+        self.deadline = time.monotonic() + 60
+        self.done = False
+        self.sound = True
+        self._rng = rng
+        self._script = list(script)
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._server = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._pending: Iterator[bytes] = iter(())
+        self._damage = b""
+
+    async def send(self, data: bytes) -> None:
+        self._incoming.write(data)
+        with contextlib.suppress(ssl.SSLError):
+            if not self.done:
+                self._server.do_handshake()
+                self.done = True
+            self._server.read(65536)
+
+    async def receive(self) -> bytes:
+        while True:
+            piece = next(self._pending, b"")
+            if piece:
+                return piece
+            if self._script and (self.done or self._script[0][0] & 0x80):
+                what, data = self._script.pop(0)
+                thrown = self._step(what & 7, data)
+                if thrown is not None:
+                    return thrown
+            said = self._outgoing.read()
+            if said:
+                self._pending = pieces(self._damaged(said), self._rng)
+            elif not self._script or not self.done:
+                return b""
+
+    def _step(self, what: int, data: bytes) -> bytes | None:
+        self.sound = self.sound and what in (0, 3) and self.done
+        if what == 0:
+            with contextlib.suppress(ssl.SSLError):
+                self._server.write(data)
+        elif what == 1 and data:
+            return data
+        elif what == 2:
+            self._damage = data
+        elif what == 3:
+            with contextlib.suppress(ssl.SSLError):
+                self._server.unwrap()
+        elif what == 4:
+            self._script.clear()
+            return b""
+        elif what == 5:
+            raise PeerReset
+        elif what == 6:
+            raise DeadlineExpired
+        return None
+
+    def _damaged(self, said: bytes) -> bytes:
+        damage, self._damage = self._damage, b""
+        if not damage:
+            return said
+        at = int.from_bytes(damage[:2], "big") % len(said)
+        return said[:at] + damage[2:] + said[at + len(damage[2:]) :]
 
 
 class FakeSession:

@@ -371,8 +371,8 @@ def main() -> None:
             if not child:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
                 sys.stdin.close()
-                # A nice neighbour must not starve because the others are not nice.
-                os.nice(0 if name.startswith("healthy") else 5)
+                # They share one machine here: a flood must not take the processors from the healthy ones.
+                os.nice(0 if name.startswith("healthy") else 15)
                 try:
                     serve_forever(listener, play, datagrams)
                 finally:

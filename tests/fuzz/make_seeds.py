@@ -23,7 +23,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +36,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire impo
     TLS12,
     TLS13,
     client_hello,
+    further_hellos,
 )
 from fuzz.mutate import join_chain, join_records, join_script  # noqa: E402
 
@@ -62,19 +63,20 @@ def certificate(
     end: datetime = END,
     digest: Any = None,
     pss: bool = False,
+    serial: int | None = None,
 ) -> x509.Certificate:
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key.public_key())
-        .serial_number(int.from_bytes(os.urandom(8), "big") | 1)
+        .serial_number(serial or int.from_bytes(os.urandom(8), "big") | 1)
         .not_valid_before(start)
         .not_valid_after(end)
     )
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
-    if isinstance(signer, ed25519.Ed25519PrivateKey):
+    if isinstance(signer, (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)):
         return builder.sign(signer, None)
     digest = digest or hashes.SHA256()
     if pss:
@@ -133,13 +135,17 @@ def server_flight(chain: list[bytes], key: Any, version: int, ask_client: bool =
         context.load_verify_locations(cadata=chain[-1])
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     session = context.wrap_bio(incoming, outgoing, server_side=True)
-    incoming.write(client_hello(version, "echo-004.hopital.example", key_share=version == TLS13))
+    server_name = "echo-004.hopital.example"
+    hello = client_hello(version, server_name) if version < TLS13 else next(further_hellos(version, server_name))
+    incoming.write(hello)
     with contextlib.suppress(ssl.SSLWantReadError):
         session.do_handshake()
     return outgoing.read()
 
 
 def main() -> None:
+    for path in CORPUS.rglob("seed-*.bin"):
+        path.unlink()
     p256 = {label: ec.generate_private_key(ec.SECP256R1()) for label in ("root", "issuing", "leaf", "other")}
     rsa_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     root_name, issuing_name, leaf_name = simple("Hospital Root CA"), simple("Hospital Issuing CA"), simple("echo-004")
@@ -223,6 +229,35 @@ def main() -> None:
     rsa_leaf = certificate(leaf_name, root_name, rsa_key, rsa_key, [alt_names("echo-004")], digest=hashes.SHA512())
     pss_leaf = certificate(leaf_name, root_name, rsa_key, rsa_key, [], pss=True)
     dsa_leaf = certificate(leaf_name, root_name, dsa.generate_private_key(2048), p256["root"], [])
+    revoked, held = (
+        certificate(leaf_name, issuing_name, p256["leaf"], p256["issuing"], leaf_extensions, serial=serial)
+        for serial in (5, 6)
+    )
+    early = certificate(
+        simple("New CA"), root_name, p256["other"], p256["root"], authority(), start=END - timedelta(days=900)
+    )
+    early_leaf = certificate(leaf_name, simple("New CA"), p256["leaf"], p256["other"], [alt_names("echo-004")])
+    sealed = x509.KeyUsage(True, *([False] * 8))
+    no_signer = certificate(
+        simple("Sealed CA"),
+        root_name,
+        p256["other"],
+        p256["root"],
+        [(x509.BasicConstraints(True, None), True), (sealed, True)],
+    )
+    no_signer_leaf = certificate(leaf_name, simple("Sealed CA"), p256["leaf"], p256["other"], [(by_name, False)])
+    dsa_key, ed448_key, ed25519_key = (
+        dsa.generate_private_key(1024),
+        ed448.Ed448PrivateKey.generate(),
+        ed25519.Ed25519PrivateKey.generate(),
+    )
+    own = {
+        "rsa": certificate(leaf_name, leaf_name, rsa_key, rsa_key, []),
+        "pss": certificate(leaf_name, leaf_name, rsa_key, rsa_key, [], pss=True),
+        "dsa": certificate(leaf_name, leaf_name, dsa_key, dsa_key, []),
+        "ed448": certificate(leaf_name, leaf_name, ed448_key, ed448_key, []),
+        "ed25519": certificate(leaf_name, leaf_name, ed25519_key, ed25519_key, []),
+    }
     small = certificate(name(), name((NameOID.COMMON_NAME, "x")), p256["leaf"], p256["leaf"], [])
 
     def der(item: x509.Certificate) -> bytes:
@@ -257,6 +292,13 @@ def main() -> None:
         "orphan": [orphan],
         "rsa": [rsa_leaf, issuing],
         "mixed": [pss_leaf, odd, dsa_leaf, bound],
+    }
+    chains |= {
+        "revoked": [revoked, issuing],
+        "held": [held, issuing],
+        "early-link": [early_leaf, early],
+        "key-usage": [no_signer_leaf, no_signer],
+        **{f"own-{label}": [item] for label, item in own.items()},
     }
     for label, chain in chains.items():
         write("chain", label, join_chain([der(item) for item in chain]))
@@ -311,6 +353,24 @@ def main() -> None:
             + [(1, b""), (2, b""), (0, HTTP_ANSWERS["date"])],
         ),
     )
+    no_name, no_suite, no_version = (join_records([(21, 0x0301, b"\x02" + bytes((alert,)))]) for alert in (112, 40, 70))
+    old_hello = b"\x04\x00\x01\x00\x02" + (6).to_bytes(2, "big") + (3).to_bytes(2, "big") + b"\x00\x10"
+    old_hello += b"\x30\x04ABCD" + b"\x01\x00\x80" + bytes(16)
+    sslv2 = (0x8000 | len(old_hello)).to_bytes(2, "big") + old_hello
+    scripts = {
+        "other-name": [no_name, no_name, flights["tls12"], no_version],
+        "no-name": [no_name, no_name, no_name, flights["tls13"]],
+        "other-suites": [no_suite, no_suite, flights["tls12"], no_suite, no_suite, no_suite],
+        "no-suite": [no_suite] * 13,
+        "old": [no_version, flights["tls10"], no_version, no_version, sslv2],
+        "oldest": [no_version] * 4 + [sslv2],
+        "hang-up": [b"", flights["tls12"], flights["tls13"], no_version],
+        "climb": [b"", b"", flights["tls10"], flights["tls11"], flights["tls12"], sslv2],
+        "climb-alone": [b"", b"", flights["alert"], b"", flights["dhe"], no_version, b"", sslv2],
+    }
+    for label, script in scripts.items():
+        write("visit", label, join_script(b"\x00\x04", [(0, flight) for flight in script]))
+    write("sslv2", "certificate", sslv2)
     for number, (label, dialogue) in enumerate(DIALOGUES.items()):
         service = label.split("-")[0]
         write(f"starttls_{service}", label, dialogue)
@@ -332,6 +392,13 @@ def main() -> None:
     ntp = (4_004_355_600).to_bytes(4, "big") + b"\x40\0\0\0"
     write("sntp", "answer", b"\x24\x02\x06\xec" + bytes(12) + ntp + b"our mark" + ntp + ntp)
     write("sntp", "kiss-of-death", b"\x24\x00\x06\xec" + bytes(8) + b"DENY" + ntp + b"our mark" + ntp + ntp)
+    page = HTTP_ANSWERS["date"]
+    for flags in range(4):
+        steps = [(0, page[:30]), (0, page[30:]), (3, b""), (4, b"")]
+        script = b"".join(bytes((what,)) + len(words).to_bytes(2, "big") + words for what, words in steps)
+        write("session", f"page-{flags}", bytes((flags,)) + script)
+    write("session", "damaged", b"\x01\x82\x00\x03\x01\x00\xff\x00\x00\x02ok")
+    write("session", "thrown-in", b"\x00\x81\x00\x07\x15\x03\x03\x00\x02\x01\x00\x01\x00\x05\x17\x03\x03\x00\x00")
     write("random_clock", "two", (moment + b"\x55" * 28) * 2)
 
 

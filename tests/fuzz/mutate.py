@@ -232,7 +232,8 @@ class Mutator:
                 nested = bytes((self._rng.choice((0x30, 0x31, 0xA0, 0xA4)),)) + der_tree.definite(len(nested)) + nested
             siblings[index] = der_tree.parse(nested).root.children[0]
         elif what == 7:
-            donor = [place.node for place in der_tree.parse(self._rng.choice(self.seeds)).root.walk()]
+            other = self._rng.choice(self.seeds) if self.seeds else b""
+            donor = [place.node for place in der_tree.parse(other).root.walk()]
             if donor:
                 siblings[index] = self._rng.choice(donor)
         elif what == 8:
@@ -354,7 +355,7 @@ class Mutator:
         elif what == 2:
             flights[at:at] = [flights[at]] * self._rng.choice((1, 3, 12))
         elif what == 3:
-            others = split_script(self._rng.choice(self.seeds))[1]
+            others = split_script(self._rng.choice(self.seeds))[1] if self.seeds else []
             flights[at:at] = others[:3]
         elif what == 4:
             flights[at] = (self._rng.randrange(256), flights[at][1])

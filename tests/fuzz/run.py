@@ -42,8 +42,10 @@ sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests")]
 from fuzz.mutate import Mutator  # noqa: E402
 from fuzz.targets import TARGETS, Target  # noqa: E402
 
-#: How long a worker stays with one target before it takes the next.
-SLICE_SECONDS = 3.0
+#: How long a worker stays with the smallest target before it takes the next.
+SLICE_SECONDS = 1.5
+#: The longest that it stays with one.
+LONGEST_SLICE = 4 * SLICE_SECONDS
 #: Inputs that are damaged further, for each target.
 MAX_POOL = 400
 #: What a worker writes to the corpus of a target in one run.
@@ -266,7 +268,7 @@ def work(options: argparse.Namespace) -> int:
                 hunt = Hunt(target, Mutator(rng, target.inputs(), target.form, target.tokens), options.cap, lines)
                 hunt.replay()
                 hunts[target.name] = hunt
-            until = time.monotonic() + SLICE_SECONDS
+            until = time.monotonic() + SLICE_SECONDS * target.weight
             say({"target": target.name, "figures": asdict(hunt.one_slice(current, until))})
 
 
@@ -307,7 +309,7 @@ class Worker:
 
     def hangs(self) -> bool:
         quiet = time.monotonic() - self.heard
-        return quiet > SLICE_SECONDS + SHRINK_SECONDS + 6 * self.options.cap + PATIENCE
+        return quiet > LONGEST_SLICE + SHRINK_SECONDS + 6 * self.options.cap + PATIENCE
 
     def input(self) -> bytes:
         """What it was busy with."""

@@ -14,9 +14,11 @@ from __future__ import annotations
 import base64
 import contextlib
 import functools
+import itertools
 import json
 import math
 import random
+import ssl
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -30,8 +32,11 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _http_d
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._connection import PeerReset
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._event_loop import DeadlineExpired
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._services import KNOWN_SERVICES
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_handshake import HandshakeFailed, TlsSession
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_random import random_clock_sample
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire import (
+    TLS12,
+    TLS13,
     ServerFlight,
     WireError,
     parse_certificate_message,
@@ -52,7 +57,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._names import 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import load_policy
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._texts import finding_actions, finding_message
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._trust import TrustJudge
-from fuzz.fakes import FakeDevice, FakeSession, FakeStream, pieces, run
+from fuzz.fakes import FakeDevice, FakeSession, FakeStream, TlsPeer, pieces, run
+from fuzz.hostile import Material
 from fuzz.mutate import split_chain, split_script
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
@@ -74,6 +80,11 @@ class Target:
     form: str = "raw"
     tokens: tuple[bytes, ...] = ()
     seeds: tuple[str, ...] = ()
+
+    @property
+    def weight(self) -> int:
+        """How much longer than the smallest it is worth fuzzing."""
+        return 4 if self.form in ("der", "chain", "flight", "script") else 1
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -186,7 +197,8 @@ def sslv2(data: bytes) -> Shape:
     answers = [sslv2_server_hello(data[:size]) for size in range(min(len(data), 40) + 1)]
     told = [answer for answer in answers if answer is not None]
     assert len(set(told)) <= 1, answers
-    return told[:1], sslv2_server_hello(data)
+    found = sslv2_server_hello(data)
+    return (found.certificate is None, found.cipher_kinds > 0) if found else found
 
 
 def _certificate_message(data: bytes, tls13: bool) -> Shape:
@@ -373,6 +385,57 @@ def visit(data: bytes) -> Shape:
         for endpoint in observation["endpoints"]
     )
     return raw["outcome"], raw["reason"], outcomes, bool(raw["clock"]["samples"])
+
+
+@functools.cache
+def _server(tls13: bool, asks: bool) -> ssl.SSLContext:
+    material = Material()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(material.pem.name)
+    context.maximum_version = ssl.TLSVersion.TLSv1_3 if tls13 else ssl.TLSVersion.TLSv1_2
+    if asks:
+        context.load_verify_locations(cadata=material.ec)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+@target(
+    "raw", (b"\x00\x00\x05HTTP/", b"\x01\x00\x07\x15\x03\x03\0\2\2\x28", b"\x02\0\3\0\x09\xff", b"\x83\0\0", b"\4\0\0")
+)
+def session(data: bytes) -> Shape:
+    """A TLS session with a real server that is disturbed: it ends in words, and with the chain that was sent."""
+    head, script, at = data[:1] or b"\0", [], 1
+    while at + 3 <= len(data):
+        size = int.from_bytes(data[at + 1 : at + 3], "big")
+        script.append((data[at], data[at + 3 : at + 3 + size]))
+        at += 3 + size
+    tls13, asks = bool(head[0] & 1), bool(head[0] & 2)
+    peer = TlsPeer(_server(tls13, asks), script, _rng(data))
+    client = TlsSession(peer, "echo-004.hopital.example", TLS13 if tls13 else TLS12, 0x17)
+    said = bytearray()
+    outcome = "shaken hands"
+    try:
+        run(client.handshake())
+        assert peer.done or tls13, "no server finished this"
+        chain = client.chain
+        assert chain and (not peer.sound or (len(chain) == 1 and len(chain[0]) > 300))
+        assert not peer.sound or client.certificate_requested is asks
+        run(client.send(b"GET / HTTP/1.1\r\n\r\n"))
+        outcome = "asked"
+        while piece := run(client.receive()):
+            said += piece
+            outcome = "answered"
+        run(client.close())
+    except HandshakeFailed as failure:
+        assert failure.reason and len(failure.reason) < 200 and failure.reason.isascii()
+        return outcome, failure.reason, tls13
+    except (PeerReset, DeadlineExpired) as ended:
+        return outcome, type(ended).__name__, tls13
+    # What is said after the close_notify of the server never leaves it.
+    spoken = itertools.takewhile(lambda step: step[0] & 7 != 3, script)
+    sent = b"".join(words for what, words in spoken if what & 7 == 0)
+    assert not peer.sound or asks or bytes(said) == sent, "other words"
+    return outcome, tls13
 
 
 # -- certificates
