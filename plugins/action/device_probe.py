@@ -12,7 +12,6 @@ import shutil
 import tempfile
 import threading
 import time
-import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,32 +24,27 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._fetch import SCHEMES, FetchError, fetch
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import (
+    CertificateSourceError,
+    load_certificates,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret import (
+    VantageClock,
+    certificates_of,
+    intermediates_of,
+    interpret,
+    unvisited,
+    vantage_clock,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import (
     card_from_dictionary,
     device_card,
     distinct_peers,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._observation_file import write_observations
-
-try:
-    from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import (
-        CertificateSourceError,
-        load_certificates,
-    )
-    from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret import (
-        VantageClock,
-        certificates_of,
-        intermediates_of,
-        interpret,
-        unvisited,
-        vantage_clock,
-    )
-    from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._revocation import load_crls
-    from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._trust import TrustJudge
-except ImportError:
-    CRYPTOGRAPHY_ERROR: str | None = traceback.format_exc()
-else:
-    CRYPTOGRAPHY_ERROR = None
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._revocation import load_crls
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._signatures import CRYPTOGRAPHY_ERROR
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._trust import TrustJudge
 
 display = Display()
 

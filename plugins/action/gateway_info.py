@@ -6,19 +6,14 @@
 from __future__ import annotations
 
 import time
-import traceback
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.action import ActionBase
 
-try:
-    from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret import interpret_gateway
-except ImportError:
-    CRYPTOGRAPHY_ERROR: str | None = traceback.format_exc()
-else:
-    CRYPTOGRAPHY_ERROR = None
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret import interpret_gateway
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._signatures import CRYPTOGRAPHY_ERROR
 
 
 class ActionModule(ActionBase):

@@ -31,7 +31,7 @@ def fetch(
     if content_type:
         request.add_header("Content-Type", content_type)
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
+        with urllib.request.build_opener().open(request, timeout=timeout) as answer:
             data: bytes = answer.read(max_bytes + 1)
     except urllib.error.HTTPError as error:
         raise FetchError(f"the server answered {error.code}") from None

@@ -206,6 +206,7 @@ def main() -> None:
             "own_addresses": {"type": "list", "elements": "str", "default": []},
             "java_keystores": {
                 "type": "list",
+                "no_log": False,
                 "elements": "dict",
                 "default": [],
                 "options": {

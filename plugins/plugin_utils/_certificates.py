@@ -164,7 +164,8 @@ def _usable(label: str, data: bytes) -> bytes:
             raise DerError(", ".join(certificate.defects))
         _x509.name_text(certificate.subject)
         _signatures.key_facts(certificate.spki)
-        _ = certificate.not_before, certificate.not_after
+        for moment in (certificate.not_before, certificate.not_after):
+            moment_text(moment)
     except DerError as exc:
         raise CertificateSourceError(
             f"{label} is not a readable certificate ({exc}). Export it again, in PEM or DER."

@@ -37,6 +37,7 @@ GRAVITY = (
 
 _KEY_CERT_SIGN = 0x04
 _PURPOSES = {"server": der.oid("1.3.6.1.5.5.7.3.1"), "client": der.oid("1.3.6.1.5.5.7.3.2")}
+_UNREADABLE = "unreadable name"
 _SHOWN_NAME = 160
 
 # Extensions that are processed here, or that restrict nothing that is judged here: a critical one of any other type
@@ -94,7 +95,7 @@ def shown(name: bytes) -> str | None:
 
 def quoted(name: bytes) -> str:
     """A distinguished name inside a sentence."""
-    return f"“{shown(name) or 'unreadable name'}”"
+    return f"'{shown(name) or _UNREADABLE}'"
 
 
 def path_problems(
@@ -176,7 +177,7 @@ def _restriction_problems(link: Certificate, position: int, purpose: Purpose) ->
             detail = f"{quoted(link.subject)} has a critical extension that is not known here: {der.dotted(kind)}"
             yield Problem("not_assessed", "critical_extension", detail, shown(link.subject))
     usages = link.extended_key_usages
-    # “Any purpose” alone is accepted by some clients and refused by OpenSSL.
+    # Any purpose alone is accepted by some clients and refused by OpenSSL.
     if usages is not None and _PURPOSES[purpose] not in usages:
         detail = f"the extended key usage of {quoted(link.subject)} does not allow a TLS {purpose}"
         yield Problem("not_assessed", "purpose", detail, shown(link.subject))

@@ -10,15 +10,22 @@ is merely old must not look forged. `Certificate.verify_directly_issued_by` rais
 from __future__ import annotations
 
 import functools
+import traceback
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
-
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _der as der
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._der import DerError
+
+try:
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
+except ImportError:
+    #: For the actions, which name the missing library before anything else is done.
+    CRYPTOGRAPHY_ERROR: str | None = traceback.format_exc()
+else:
+    CRYPTOGRAPHY_ERROR = None
 
 # Verifying costs time that grows with the cube of the size; no authority uses more.
 _MAX_RSA_BITS = 16384
@@ -27,20 +34,24 @@ _MAX_DSA_BITS = 4096
 _MAX_KEY_BYTES = 8192
 _MAX_ALGORITHM_BYTES = 1024
 
-_HASHES: dict[str, hashes.HashAlgorithm] = {
-    "md5": hashes.MD5(),
-    "sha1": hashes.SHA1(),
-    "sha224": hashes.SHA224(),
-    "sha256": hashes.SHA256(),
-    "sha384": hashes.SHA384(),
-    "sha512": hashes.SHA512(),
-    "sha512-224": hashes.SHA512_224(),
-    "sha512-256": hashes.SHA512_256(),
-    "sha3-224": hashes.SHA3_224(),
-    "sha3-256": hashes.SHA3_256(),
-    "sha3-384": hashes.SHA3_384(),
-    "sha3-512": hashes.SHA3_512(),
-}
+
+@functools.cache
+def _hashes() -> dict[str, hashes.HashAlgorithm]:
+    return {
+        "md5": hashes.MD5(),
+        "sha1": hashes.SHA1(),
+        "sha224": hashes.SHA224(),
+        "sha256": hashes.SHA256(),
+        "sha384": hashes.SHA384(),
+        "sha512": hashes.SHA512(),
+        "sha512-224": hashes.SHA512_224(),
+        "sha512-256": hashes.SHA512_256(),
+        "sha3-224": hashes.SHA3_224(),
+        "sha3-256": hashes.SHA3_256(),
+        "sha3-384": hashes.SHA3_384(),
+        "sha3-512": hashes.SHA3_512(),
+    }
+
 
 _HASH_IDS = {
     der.oid(number): name
@@ -304,14 +315,14 @@ def verify(spki: bytes, algorithm: bytes, message: bytes, signature: bytes) -> b
     key = _public_key(spki)
     if key is None:
         return None
-    digest = _HASHES.get(scheme.hash or "")
+    digest = _hashes().get(scheme.hash or "")
     try:
         if scheme.family == "rsa" and digest is not None:
             if not isinstance(key, rsa.RSAPublicKey):
                 return False
             key.verify(signature, message, padding.PKCS1v15(), digest)
         elif scheme.family == "pss" and digest is not None:
-            mask = _HASHES.get(scheme.mask_hash or "")
+            mask = _hashes().get(scheme.mask_hash or "")
             if mask is None:
                 return None
             if not isinstance(key, rsa.RSAPublicKey):

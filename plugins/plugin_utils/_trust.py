@@ -29,8 +29,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _x509
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import (
     CertificateSourceError,
@@ -54,7 +52,7 @@ _MAX_SENT = 64
 
 
 class _HasDer(Protocol):
-    def public_bytes(self, encoding: Encoding) -> bytes: ...
+    def public_bytes(self, encoding: Any) -> bytes: ...
 
 
 AnyCertificate = bytes | _HasDer
@@ -258,7 +256,12 @@ def _authorities(given: Iterable[AnyCertificate]) -> Iterator[Certificate]:
 
 
 def _der_of(certificate: AnyCertificate) -> bytes:
-    return certificate if isinstance(certificate, bytes) else certificate.public_bytes(Encoding.DER)
+    if isinstance(certificate, bytes):
+        return certificate
+    # Here and not above: whoever hands over such an object has the library, and this module loads without it.
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return certificate.public_bytes(Encoding.DER)
 
 
 def _is_reversed(sent: Sequence[Certificate]) -> bool:

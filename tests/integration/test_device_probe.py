@@ -58,6 +58,7 @@ def probe(tmp_path: Path, collections: Path) -> Probe:
             capture_output=True,
             text=True,
             timeout=120,
+            check=False,
         )
         output = finished.stdout + finished.stderr
         assert finished.returncode == 0, output

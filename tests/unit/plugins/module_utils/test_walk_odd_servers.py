@@ -133,7 +133,10 @@ def test_a_server_that_always_answers_in_its_own_version(credentials: Credential
         tls(credentials, "TLSv1.2")(recorder)  # type: ignore[arg-type]
         flight = bytes(recorder.said)
 
-    with Device(in_turn(learn, lambda link: replies(flight)(link))) as device:
+    def repeat(link: Link) -> None:
+        replies(flight)(link)
+
+    with Device(in_turn(learn, repeat)) as device:
         seen = probe(device.port, "dicom", [pki.NAME])
         assert device.connections <= 4
     assert statuses(seen) == exactly("TLSv1.2")

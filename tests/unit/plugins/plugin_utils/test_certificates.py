@@ -434,11 +434,11 @@ def test_what_is_no_certificate_is_an_error_and_still_evidence(data: bytes) -> N
 
 
 def test_a_large_hostile_certificate_costs_bounded_time() -> None:
-    many = pki.tlv(0x30, *(pki.tlv(0x82, b"a" * 4) for _ in range(10_000)))
+    many = pki.tlv(0x30, *(pki.tlv(0x82, b"a" * 4) for _index in range(10_000)))
     worst = [
         rebuilt(extensions=pki.extension(SAN, many)),
         rebuilt(extensions=pki.extension(SAN, b"") * 5000),
-        rebuilt(subject=pki.raw_name(*((CN, 0x0C, "\ufdfa".encode() * 3) for _ in range(2500)))),
+        rebuilt(subject=pki.raw_name(*((CN, 0x0C, "\ufdfa".encode() * 3) for _index in range(2500)))),
     ]
     started = time.process_time()
     for data in worst:
@@ -453,7 +453,7 @@ FAULTY_ONES = [data for _case, data, _read, _unreadable in ODD]
 @st.composite
 def mutated(draw: st.DrawFn, originals: list[bytes]) -> bytes:
     data = bytearray(draw(st.sampled_from(originals)))
-    for _ in range(draw(st.integers(1, 6))):
+    for _index in range(draw(st.integers(1, 6))):
         position = draw(st.integers(0, len(data) - 1))
         change = draw(st.integers(0, 3))
         if change == 0:

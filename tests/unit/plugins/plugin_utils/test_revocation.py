@@ -165,7 +165,7 @@ CASES = {
 def test_what_the_lists_say(name: str) -> None:
     case = CASES[name]
     book = RevocationBook(load_crls(case.crls))
-    for _ in range(2):  # the second answer comes from what was remembered
+    for _index in range(2):  # the second answer comes from what was remembered
         answer = book.check(parse_certificate(case.subject.der), parse_certificate(case.issuer.der), NOW)
         assert answer.status == case.expect
         assert case.said in answer.detail
@@ -306,7 +306,7 @@ SCOPED = of_middle(GONE, extra=[scope(full_name=[URL])])
 @given(st.data())
 def test_no_mutation_raises_anything_else(data: st.DataObject) -> None:
     content = bytearray(SCOPED)
-    for _ in range(data.draw(st.integers(1, 4))):
+    for _index in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     try:
         crl = parse_crl(bytes(content))

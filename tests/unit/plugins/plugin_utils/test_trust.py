@@ -784,10 +784,10 @@ def test_a_thicket_of_paths_costs_bounded_time() -> None:
     layer = [pki.make("Unseen", ca=True)]
     chain: list[pki.Identity] = []
     for level in range(9):
-        layer = [pki.make(f"Thicket {level}", layer[0], ca=True) for _ in range(3)]
+        layer = [pki.make(f"Thicket {level}", layer[0], ca=True) for _index in range(3)]
         chain += layer
     judge = TrustJudge([ROOT.der])
-    for _ in range(3):  # more signatures are known each time
+    for _index in range(3):  # more signatures are known each time
         started = time.process_time()
         verdict = judge.judge([issued(layer[0]).der, *(one.der for one in chain)], NOW)
         assert time.process_time() - started < 0.5
@@ -830,7 +830,7 @@ def test_no_mutation_raises_or_becomes_trusted(rng: random.Random, links: list[p
     chain = []
     for link in links:
         data = bytearray(link.der)
-        for _ in range(rng.randint(1, 4)):
+        for _index in range(rng.randint(1, 4)):
             data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
         chain.append(bytes(data))
     verdict = judge.judge(chain, NOW)
