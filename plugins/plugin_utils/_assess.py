@@ -10,11 +10,20 @@ declared, then its peers'. Never a false pass: what was not seen is `not_assesse
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._attestations import load_attestations
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_access import (
+    judge_admin_interface,
+    judge_default_passwords,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_accounts import (
+    judge_accounts,
+    judge_empty_passwords,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_backup import judge_backup
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_certificate import (
     judge_key,
     judge_name,
@@ -22,19 +31,40 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_certifi
     judge_trust,
     judge_validity,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_clock import judge_clock
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_ports import judge_ports
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_tls import judge_versions
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import load_checklist
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import as_list, as_mapping, clean_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clock import (
-    ClockEstimate,
-    believable,
-    estimate_clock,
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_clock import (
+    Reading,
+    best_estimate,
+    clock_readings,
+    judge_clocks,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._endpoint_facts import EndpointFacts, endpoint_facts
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_logs import judge_failures
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_ports import judge_ports, listening_ports
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_time import judge_ntp, judge_time_zone
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_tls import judge_versions
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_trust_store import judge_trust_store
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import Check, load_checklist
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import (
+    MAX_ITEMS,
+    as_list,
+    as_mapping,
+    clean_text,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clock import ClockEstimate
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._endpoint_facts import (
+    EndpointFacts,
+    endpoint_facts,
+    file_facts,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._finding import PEER_PREFIX, finding_maker
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import require_aware
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._logins import (
+    ACCESS_SOURCE,
+    Answer,
+    Logins,
+    device_access,
+    device_logins,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._settle import settle
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._verdict import Verdict
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._visits import (
     Visit,
@@ -53,15 +83,28 @@ class Subject:
 
     device: Mapping[str, Any]
     visit: Visit
+    logins: Logins
+    access: Visit | None
+    no_access: Verdict
     own: tuple[EndpointFacts, ...]
+    files: tuple[EndpointFacts, ...]
     peers: tuple[EndpointFacts, ...]
+    clocks: tuple[Reading, ...]
     clock: ClockEstimate | None
     policy: Mapping[str, Any]
     now: datetime
 
+    def device_time(self, at: datetime | None) -> datetime:
+        """What the device's clock showed at `at`, as far as its offset is known."""
+        moment = at or self.now
+        try:
+            return moment if self.clock is None else moment + timedelta(seconds=self.clock.offset)
+        except OverflowError:
+            return moment
+
 
 _ENDPOINT_JUDGES: dict[str, Callable[[Subject, EndpointFacts], Verdict]] = {
-    "certificate_validity": lambda s, facts: judge_validity(facts, s.policy, s.now, believable(s.clock)),
+    "certificate_validity": lambda s, facts: judge_validity(facts, s.policy, s.now, s.clock),
     "certificate_signature": lambda s, facts: judge_signature(facts, s.policy),
     "tls_versions": lambda s, facts: judge_versions(facts, s.policy),
     "certificate_trust": lambda s, facts: judge_trust(facts, s.now),
@@ -69,27 +112,74 @@ _ENDPOINT_JUDGES: dict[str, Callable[[Subject, EndpointFacts], Verdict]] = {
     "certificate_key": lambda s, facts: judge_key(facts, s.policy),
 }
 
-_DEVICE_JUDGES: dict[str, Callable[[Subject], Verdict]] = {
-    "clock_offset": lambda s: judge_clock(
-        s.visit,
-        s.clock,
-        ((facts.label or "", link) for facts in (*s.own, *s.peers) for link in facts.chain if link.readable),
-        s.policy,
-        s.now,
-    ),
-    "open_ports": lambda s: judge_ports(s.device, s.visit, _tls_ports(s.device), s.policy),
-    # What only a login, the CMMS or a person tells is not looked at from the network.
-    "time_zone": lambda s: Verdict("login_needed"),
-    "ntp_client": lambda s: Verdict("login_needed"),
-    "default_passwords": lambda s: Verdict("login_needed"),
-    "stale_accounts": lambda s: Verdict("login_needed"),
-    "admin_interface": lambda s: Verdict("login_needed"),
-    "tls_failure_logs": lambda s: Verdict("login_needed"),
-    "config_backup": lambda s: Verdict("login_needed"),
-    "trust_store": lambda s: Verdict("login_needed"),
-    "cmms_record": lambda s: Verdict("cmms_needed"),
-    "label": lambda s: Verdict("attestation_needed"),
+#: The checks that a certificate file answers as well as an endpoint does: it has no TLS versions, and whom it is
+#: shown to, under which name, is not written in it.
+_FILE_CHECKS = frozenset({"certificate_validity", "certificate_signature", "certificate_key"})
+
+#: Device check -> the subset of a login that tells it, and how that is judged.
+_LOGIN_JUDGES: dict[str, tuple[str, Callable[[Subject, Answer], Verdict]]] = {
+    "time_zone": ("time_zone", lambda s, told: judge_time_zone(s.device, told.data, s.device_time(told.at))),
+    "ntp_client": ("ntp", lambda s, told: judge_ntp(s.device, told.data)),
+    "stale_accounts": ("accounts", lambda s, told: judge_accounts(s.device, told.data, s.now)),
+    "tls_failure_logs": ("tls_failures", lambda s, told: judge_failures(told.data, s.policy)),
+    "config_backup": ("config_backup", lambda s, told: judge_backup(told.data, s.policy, s.now)),
+    "trust_store": ("trust_stores", lambda s, told: judge_trust_store(s.device, told.data, s.policy)),
 }
+
+
+def _clock_verdicts(s: Subject) -> list[Verdict]:
+    links = [
+        (facts.label or "", link) for facts in (*s.own, *s.files, *s.peers) for link in facts.chain if link.readable
+    ]
+    return judge_clocks(s.clocks, links, s.policy, s.now)
+
+
+def _port_verdicts(s: Subject) -> list[Verdict]:
+    told = s.logins.answers("listening")[0] if s.logins.visits else None
+    if told is not None and told.problem is None and told.source is not None:
+        own = listening_ports(told.source, told.data)
+        return [judge_ports(s.device, s.visit, _tls_ports(s.device), s.policy, own)]
+    if told is not None and told.problem is not None and s.visit.at is None:
+        return [told.problem]
+    return [judge_ports(s.device, s.visit, _tls_ports(s.device), s.policy)]
+
+
+def _access_verdict(s: Subject, judge: Callable[[Visit], Verdict]) -> Verdict:
+    return s.no_access if s.access is None else replace(judge(s.access), source=ACCESS_SOURCE)
+
+
+def _password_verdicts(s: Subject) -> list[Verdict]:
+    found = [_access_verdict(s, judge_default_passwords)]
+    if s.logins.visits:
+        for told in s.logins.answers("accounts"):
+            empty = None if told.problem is not None else judge_empty_passwords(told.data, s.now)
+            if empty is not None:
+                found.append(replace(empty, source=told.source))
+    return found
+
+
+_DEVICE_JUDGES: dict[str, Callable[[Subject], list[Verdict]]] = {
+    "clock_offset": _clock_verdicts,
+    "open_ports": _port_verdicts,
+    "default_passwords": _password_verdicts,
+    "admin_interface": lambda s: [_access_verdict(s, judge_admin_interface)],
+    "cmms_record": lambda s: [Verdict("cmms_needed")],
+    "label": lambda s: [Verdict("attestation_needed")],
+}
+
+
+def _device_verdict(check: Check, s: Subject) -> Verdict:
+    """The verdict on a check that is made once for the whole device."""
+    judge = _DEVICE_JUDGES.get(check.name)
+    if judge is not None:
+        return settle(check, judge(s))
+    subset, judge_answer = _LOGIN_JUDGES[check.name]
+    if not s.logins.visits:
+        return s.logins.missing
+    return settle(
+        check,
+        [told.problem or replace(judge_answer(s, told), source=told.source) for told in s.logins.answers(subset)],
+    )
 
 
 def endpoint_label(service: Any, port: Any) -> str:
@@ -145,6 +235,51 @@ def _peer_facts(
     return tuple(found)
 
 
+def _file_facts(logins: Logins) -> tuple[EndpointFacts, ...]:
+    """The certificate files that logins found; each path once, as the latest login saw it."""
+    found: dict[str, EndpointFacts] = {}
+    if not logins.visits:
+        return ()
+    for told in logins.answers("certificate_files"):
+        if told.problem is not None:
+            # Asked for, and not seen: what the device uses as a client may be expired.
+            if told.problem.reason in ("login_subset_failed", "login_not_permitted"):
+                missing = EndpointFacts("file:*", False, (), None, told.problem.reason, told.problem.observed)
+                found.setdefault("file:*", replace(missing, source=told.source))
+            continue
+        for entry in map(as_mapping, told.data[:MAX_ITEMS]):
+            if isinstance(entry.get("path"), str) and entry["path"]:
+                label = clean_text(f"{'client' if entry.get('role') == 'client' else 'file'}:{entry['path']}")
+                facts = file_facts(label, entry, told.source, told.at)
+                # One file that two services name is as exposed as the worse of its keys.
+                if label not in found or (_exposed(facts) and not _exposed(found[label])):
+                    found[label] = facts
+    return tuple(found.values())
+
+
+def _exposed(facts: EndpointFacts) -> bool:
+    return facts.key_file is not None and facts.key_file["key_safe"] is False
+
+
+def _endpoints_of(check: Check, s: Subject) -> list[EndpointFacts]:
+    """The endpoints, files and servers that a check is made on."""
+    own = s.own
+    files: list[EndpointFacts] = []
+    if check.name in _FILE_CHECKS and s.files:
+        # Without a certificate one finding says so; the key beside it may be judged all the same.
+        files = [
+            facts
+            for facts in s.files
+            if facts.chain
+            or check.name == "certificate_validity"
+            or (check.name == "certificate_key" and _exposed(facts))
+        ]
+        if any(facts.chain for facts in files) and own[0].label is None and own[0].missing == "endpoint_not_declared":
+            # A device that serves nothing over TLS: the certificate that it uses as a client is its own.
+            own = ()
+    return [*own, *files, *s.peers]
+
+
 def assess_device(
     device: Mapping[str, Any],
     observations: Iterable[Mapping[str, Any]],
@@ -171,18 +306,31 @@ def assess_device(
         return [maker.make(check, Verdict("inventory_invalid", dict(problem)), None) for check in checks]
     observations = [item for item in observations if isinstance(item, Mapping)]
     visit = device_visit(device, newest_network(observations, maker.device), policy, now)
-    own = _own_facts(device, visit)
-    peers = _peer_facts(device, observations, policy, now)
-    clock = estimate_clock(as_mapping(visit.facts.get("clock")).get("samples"), policy["clock_agreement_slack"])
-    subject = Subject(device, visit, own, peers, clock, policy, now)
+    logins = device_logins(observations, maker.device, policy, now)
+    access, no_access = device_access(observations, maker.device, policy, now)
+    clocks = clock_readings(visit, logins, policy)
+    subject = Subject(
+        device=device,
+        visit=visit,
+        logins=logins,
+        access=access,
+        no_access=no_access,
+        own=_own_facts(device, visit),
+        files=_file_facts(logins),
+        peers=_peer_facts(device, observations, policy, now),
+        clocks=clocks,
+        clock=best_estimate(clocks),
+        policy=policy,
+        now=now,
+    )
     findings = []
     for check in checks:
-        device_judge = _DEVICE_JUDGES.get(check.name)
-        if device_judge:
-            findings.append(maker.make(check, device_judge(subject), None))
+        judge = _ENDPOINT_JUDGES.get(check.name)
+        if judge is None:
+            findings.append(maker.make(check, _device_verdict(check, subject), None))
             continue
-        judge = _ENDPOINT_JUDGES[check.name]
-        findings.extend(maker.make(check, judge(subject, facts), facts.label) for facts in (*own, *peers))
+        for facts in _endpoints_of(check, subject):
+            findings.append(maker.make(check, judge(subject, facts), facts.label, facts.source))
     return findings
 
 

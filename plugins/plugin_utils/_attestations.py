@@ -5,20 +5,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import instant_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._records import read_entries
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._record_files import as_mapping_row, read_rows
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._records import Entry, read_entries, read_entry
 
 _REQUIRED = ("check", "device", "result", "by", "on", "until")
 _OPTIONAL = ("endpoint", "note")
+_FILLED = ("result", "by", "on", "until", "note")
 
 
 @dataclass(frozen=True, slots=True)
 class Attestation:
-    """`result` is "pass" or "fail", as `by` saw it at `on`; it counts until `until`, and not after."""
+    """`result` is "pass" or "fail", as `by` saw it at `on`; it counts until `until`, and not after.
+
+    where: the file and the line that it stands on, where it comes from a file
+    """
 
     check: str
     device: str
@@ -28,10 +34,12 @@ class Attestation:
     on: datetime
     until: datetime
     note: str | None
+    where: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For a finding's `observed`."""
-        return {"by": self.by, "on": instant_text(self.on), "until": instant_text(self.until), "note": self.note}
+        told = {"by": self.by, "on": instant_text(self.on), "until": instant_text(self.until), "note": self.note}
+        return told if self.where is None else {**told, "where": self.where}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,50 @@ class Attestations:
                 return entry
         return None
 
+    def lapsed(self, device: str, check: str, endpoint: str | None, now: datetime) -> Attestation | None:
+        """The one that lapsed last for this finding, where there was one."""
+        past = [
+            entry
+            for entry in self.entries.get((device, check), ())
+            if entry.until < now and entry.endpoint in (None, endpoint)
+        ]
+        return max(past, key=lambda entry: entry.until, default=None)
+
+    def joined(self, other: Attestations) -> Attestations:
+        """These and those of another list."""
+        found = dict(self.entries)
+        for key, group in other.entries.items():
+            found[key] = _ordered((*found.get(key, ()), *group))
+        return Attestations(found)
+
+
+def _ordered(group: Iterable[Attestation]) -> tuple[Attestation, ...]:
+    return tuple(sorted(group, key=lambda item: item.on, reverse=True))
+
+
+def _attestation(entry: Entry, where: str | None = None) -> Attestation:
+    on, until = entry.moment("on", end_of_day=False), entry.moment("until", end_of_day=True)
+    if until < on:
+        raise entry.refuse("until", "this date is before `on`")
+    return Attestation(
+        check=entry.check(),
+        device=entry.text("device"),
+        endpoint=entry.optional("endpoint"),
+        result=entry.choice("result", ("pass", "fail")),
+        by=entry.text("by"),
+        on=on,
+        until=until,
+        note=entry.optional("note"),
+        where=where,
+    )
+
+
+def _grouped(found: Iterable[Attestation]) -> Attestations:
+    groups: dict[tuple[str, str], list[Attestation]] = {}
+    for attestation in found:
+        groups.setdefault((attestation.device, attestation.check), []).append(attestation)
+    return Attestations({key: _ordered(group) for key, group in groups.items()})
+
 
 def load_attestations(entries: Any) -> Attestations:
     """Read a list of {check, device, result, by, on, until, endpoint?, note?}.
@@ -56,22 +108,20 @@ def load_attestations(entries: Any) -> Attestations:
     """
     if isinstance(entries, Attestations):
         return entries
-    found: dict[tuple[str, str], list[Attestation]] = {}
-    for entry in read_entries("attestations", entries, _REQUIRED, _OPTIONAL):
-        on, until = entry.moment("on", end_of_day=False), entry.moment("until", end_of_day=True)
-        if until < on:
-            raise entry.refuse("until", "this date is before `on`")
-        attestation = Attestation(
-            check=entry.check(),
-            device=entry.text("device"),
-            endpoint=entry.optional("endpoint"),
-            result=entry.choice("result", ("pass", "fail")),
-            by=entry.text("by"),
-            on=on,
-            until=until,
-            note=entry.optional("note"),
-        )
-        found.setdefault((attestation.device, attestation.check), []).append(attestation)
-    return Attestations(
-        {key: tuple(sorted(group, key=lambda item: item.on, reverse=True)) for key, group in found.items()}
-    )
+    return _grouped(_attestation(entry) for entry in read_entries("attestations", entries, _REQUIRED, _OPTIONAL))
+
+
+def load_attestation_file(path: str, text: str) -> tuple[Attestations, list[str]]:
+    """Read a YAML or CSV file of attestations: those that can be used, and a sentence for each line that cannot.
+
+    A row of a CSV file in which nobody has written a result, a name or a date is one that is still to be filled in.
+    RecordFileError for a file that is no such list at all.
+    """
+    found, problems = [], []
+    for row in read_rows(path, text, "attestations", ("device", "check", "result", "by", "on", "until"), _FILLED):
+        try:
+            data = {key: value for key, value in as_mapping_row(row).items() if key != "title"}
+            found.append(_attestation(read_entry(row.where, data, _REQUIRED, _OPTIONAL), row.where))
+        except ValueError as error:
+            problems.append(str(error))
+    return _grouped(found), problems

@@ -189,7 +189,13 @@ def _key_problem(key: Mapping[str, Any], policy: Mapping[str, Any]) -> str | Non
 
 
 def judge_key(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
-    """certificate_key: type and size of the public keys, from the leaf up to, and without, the root (RFC 9325)."""
+    """certificate_key: type and size of the public keys, from the leaf up to, and without, the root (RFC 9325).
+
+    A private key that others on the device can read is lost, whatever its size.
+    """
+    if facts.key_file is not None and facts.key_file["key_safe"] is False:
+        which = facts.chain[0].identity() if facts.chain else {}
+        return Verdict("key_file_exposed", {**facts.key_file, **which})
     unseen = facts.certificate_unseen()
     if unseen:
         return unseen
@@ -249,10 +255,15 @@ def judge_trust(facts: EndpointFacts, now: datetime) -> Verdict:
     expected = {"status": "trusted"}
     if status == "trusted":
         lapsed = _lapsed_since(facts, now)
-        if lapsed is None:
-            return Verdict("trusted", observed, expected)
-        # The path may or may not go through it: the next visit tells.
-        return Verdict("trust_undetermined", {**observed, "lapsed": lapsed}, expected)
+        if lapsed is not None:
+            # The path may or may not go through it: the next visit tells.
+            return Verdict("trust_undetermined", {**observed, "lapsed": lapsed}, expected)
+        revocation = as_mapping(trust.get("revocation"))
+        if revocation.get("asked") is True and revocation.get("status") != "good":
+            return Verdict(
+                "revocation_undetermined", {**observed, "detail": clean_text(revocation.get("detail") or "")}, expected
+            )
+        return Verdict("trusted", observed, expected)
     if status in _TRUST_FAILURES:
         return Verdict(status, observed, expected)
     cause = trust.get("cause")

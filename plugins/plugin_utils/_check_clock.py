@@ -5,14 +5,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clock import ClockEstimate, clock_effect, moment_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import as_list, as_mapping
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clock import (
+    ClockEstimate,
+    believable,
+    clock_effect,
+    estimate_clock,
+    moment_text,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._endpoint_facts import Link
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._logins import Logins
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._verdict import Verdict
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._visits import Visit
+
+# A cheap quartz drifts by up to 100 parts per million: two readings of one clock, hours apart, part by so much.
+_DRIFT = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one source (None: the network visit) says of the clock, or the `problem` that stands for it."""
+
+    source: str | None
+    visit: Visit
+    estimate: ClockEstimate | None
+    problem: Verdict | None = None
+
+
+def clock_readings(visit: Visit, logins: Logins, policy: Mapping[str, Any]) -> tuple[Reading, ...]:
+    """The clock as each source saw it; sources that agree are one reading, the surer for it."""
+    slack = policy["clock_agreement_slack"]
+    samples = as_list(as_mapping(visit.facts.get("clock")).get("samples"))
+    network = Reading(None, visit, estimate_clock(samples, slack))
+    if not logins.visits:
+        return (network,)
+    found: list[Reading] = []
+    for answer in logins.answers("clock"):
+        if answer.problem is not None or answer.at is None:
+            found.append(Reading(answer.source, visit, None, answer.problem))
+            continue
+        own = as_list(answer.data.get("samples"))
+        seen = Visit({}, answer.at, "clock_sample_missing")
+        reading = Reading(answer.source, seen, estimate_clock(own, slack))
+        if visit.at is not None and believable(network.estimate) and believable(reading.estimate):
+            apart = abs((answer.at - visit.at).total_seconds())
+            both = estimate_clock([*samples, *own], slack + _DRIFT * apart)
+            if both is not None and both.agree:
+                return (replace(reading, estimate=both),)
+        found.append(reading)
+    return (*found, network) if visit.at is None else (network, *found)
+
+
+def best_estimate(readings: Sequence[Reading]) -> ClockEstimate | None:
+    """The estimate that a person is told of: a login reads the device's own clock, the network perhaps a proxy's."""
+    ordered = sorted(readings, key=lambda reading: reading.source is None)
+    return next((found for found in (believable(reading.estimate) for reading in ordered) if found), None)
+
+
+def judge_clocks(
+    readings: Sequence[Reading],
+    certificates: Sequence[tuple[str, Link]],
+    policy: Mapping[str, Any],
+    now: datetime,
+) -> list[Verdict]:
+    """clock_offset, one verdict for each reading."""
+    return [
+        replace(
+            reading.problem or judge_clock(reading.visit, reading.estimate, certificates, policy, now),
+            source=reading.source,
+        )
+        for reading in readings
+    ]
 
 
 def judge_clock(
@@ -22,7 +90,7 @@ def judge_clock(
     policy: Mapping[str, Any],
     now: datetime,
 ) -> Verdict:
-    """clock_offset, with the uncertainty of what was read.
+    """clock_offset of one source, with the uncertainty of what was read.
 
     Fails only where |offset| - uncertainty > tolerance, passes only where |offset| + uncertainty <= tolerance.
     """

@@ -73,6 +73,7 @@ class Reason:
     actions: tuple[Text, ...]
     peer_actions: tuple[Text, ...]
     later: bool
+    person: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,7 @@ def _reason(name: str, data: Mapping[str, Any], peer_owner: str) -> Reason:
         actions=actions,
         peer_actions=_actions(peer["actions"]) if "actions" in peer else actions,
         later=bool(data.get("later", False)),
+        person=bool(data.get("person", False)),
     )
 
 

@@ -57,6 +57,8 @@ class EndpointFacts:
     seen:    its part of the observation; None where the visit does not show it
     missing: the reason for what is not seen, and `context` what goes with it
     names:   the names that its certificate must carry
+    source:  which kind of observation showed it; None for a network visit
+    key_file: what a login tells of the private key's file: {"path", "safe", "detail"}
     """
 
     label: str | None
@@ -68,6 +70,8 @@ class EndpointFacts:
     aborted: bool = False
     visited_at: datetime | None = None
     chain: tuple[Link, ...] = ()
+    source: str | None = None
+    key_file: Mapping[str, Any] | None = None
 
     @property
     def outcome(self) -> Any:
@@ -139,4 +143,27 @@ def endpoint_facts(
         aborted=visit.aborted,
         visited_at=visit.at,
         chain=() if seen is None else read_chain(seen.get("chain")),
+    )
+
+
+def file_facts(label: str, entry: Mapping[str, Any], source: str | None, at: datetime | None) -> EndpointFacts:
+    """The facts of a certificate file that a login found."""
+    key_file = None
+    if isinstance(entry.get("key_path"), str):
+        key_file = {
+            "key_path": clean_text(entry["key_path"]),
+            "key_safe": entry.get("key_safe") if isinstance(entry.get("key_safe"), bool) else None,
+            "key_detail": clean_text(entry.get("key_detail") or ""),
+        }
+    return EndpointFacts(
+        label=label,
+        peer=False,
+        names=(),
+        seen=None,
+        missing="certificate_file_unreadable",
+        context={"path": clean_text(entry.get("path")), "detail": clean_text(entry.get("detail") or "")},
+        visited_at=at,
+        chain=read_chain(entry.get("chain")),
+        source=source,
+        key_file=key_file,
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._attestations import Attestations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import Check, load_checklist
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import as_mapping, clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import as_list, as_mapping, clean_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._verdict import Verdict
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._waivers import Waivers
 
@@ -29,12 +29,17 @@ class FindingMaker:
     attestations: Attestations
     waivers: Waivers
     now: datetime
+    groups: tuple[str, ...] = ()
 
-    def make(self, check: Check, verdict: Verdict, endpoint: str | None) -> dict[str, Any]:
-        """One finding, all keys present. KeyError for a reason that the table does not have."""
+    def make(self, check: Check, verdict: Verdict, endpoint: str | None, source: str | None = None) -> dict[str, Any]:
+        """One finding, all keys present. KeyError for a reason that the table does not have.
+
+        source: which kind of observation showed the endpoint, where it is not the check's usual one
+        """
         common = load_checklist().common
         reason = check.reasons.get(verdict.reason) or common[verdict.reason]
-        observed, expected, source, due = verdict.observed, verdict.expected, check.source, verdict.due
+        observed, expected, due = verdict.observed, verdict.expected, verdict.due
+        source = verdict.source or source or check.source
         severity = reason.severity
         if reason.status == "not_assessed":
             attestation = self.attestations.find(self.device, check.name, endpoint, self.now)
@@ -42,6 +47,11 @@ class FindingMaker:
                 observed = {"not_assessed": reason.name, "attestation": attestation.as_dict()}
                 reason, source = common[_ATTESTED[attestation.result]], "attestation"
                 severity = check.attested_severity if attestation.result == "fail" else "info"
+            elif reason.person:
+                lapsed = self.attestations.lapsed(self.device, check.name, endpoint, self.now)
+                if lapsed:
+                    observed = {"not_assessed": reason.name, "attestation": lapsed.as_dict()}
+                    reason, source = common["attestation_expired"], "attestation"
         on_peer = endpoint is not None and endpoint.startswith(PEER_PREFIX)
         if reason.name in (_ATTESTED["pass"], _ATTESTED["fail"]):
             owner = "it" if on_peer else check.owner
@@ -49,7 +59,7 @@ class FindingMaker:
             owner = reason.peer_owner if on_peer else reason.owner
         status = reason.status
         if status == "fail":
-            waiver = self.waivers.find(self.device, check.name, reason.name, endpoint, self.now)
+            waiver = self.waivers.find(self.device, check.name, reason.name, endpoint, self.now, self.groups)
             if waiver:
                 status = "waived"
                 expected = {**expected, "waiver": waiver.as_dict()}
@@ -77,4 +87,6 @@ def finding_maker(
     device: Mapping[str, Any], attestations: Attestations, waivers: Waivers, now: datetime
 ) -> FindingMaker:
     """The maker for this device's card."""
-    return FindingMaker(str(device["name"]), as_mapping(device.get("vendor_limits")), attestations, waivers, now)
+    groups = tuple(group for group in as_list(device.get("groups")) if isinstance(group, str))
+    limits = as_mapping(device.get("vendor_limits"))
+    return FindingMaker(str(device["name"]), limits, attestations, waivers, now, groups)

@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import french, require_language
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._fingerprints import plain_fingerprint
 
 
 class PolicyError(ValueError):
@@ -45,6 +46,8 @@ def _accepts(spec: Mapping[str, Any]) -> str:
         return "a list of values among " + ", ".join(spec["choices"])
     if kind == "fraction":
         return "a number above 0 and below 1, or a fraction such as 1/3"
+    if kind == "fingerprints":
+        return "a list of SHA-256 fingerprints (64 hexadecimal digits, with or without colons)"
     if kind == "services":
         return "a mapping from service names to lists of TCP ports (null takes a service off the table)"
     return ("an integer" if kind == "integer" else "a number") + unit + _bounds(spec)
@@ -93,6 +96,9 @@ def _read(spec: Mapping[str, Any], value: Any) -> Any:
         return [str(item) for item in value] if all(item in spec["choices"] for item in value) else None
     if kind == "fraction":
         return _fraction(value)
+    if kind == "fingerprints":
+        found = [plain_fingerprint(item) for item in value] if isinstance(value, (list, tuple)) else [None]
+        return None if None in found else found
     if kind == "services":
         return _services(value, spec["value"])
     if not _is_number(value, int if kind == "integer" else (int, float)):

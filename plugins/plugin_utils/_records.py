@@ -65,19 +65,24 @@ def read_entries(name: str, entries: Any, required: Sequence[str], optional: Seq
         return []
     if not isinstance(entries, (list, tuple)):
         raise ValueError(f"{name}: a list is needed, not {type(entries).__name__}")
-    known = {*required, *optional}
     read = []
     for index, data in enumerate(entries):
         where = f"{name}[{index}]"
         if not isinstance(data, Mapping):
             raise ValueError(f"{where}: a mapping is needed, not {type(data).__name__}")
-        # YAML 1.1 reads an unquoted `on` as true, as the key of a mapping too.
-        data = {"on" if key is True else key: value for key, value in data.items()}
-        for key in data:
-            if key not in known:
-                raise ValueError(f"{where}.{key}: unknown field; the fields are {', '.join((*required, *optional))}")
-        for key in required:
-            if key not in data:
-                raise ValueError(f"{where}.{key}: this field is missing")
-        read.append(Entry(where, data))
+        read.append(read_entry(where, data, required, optional))
     return read
+
+
+def read_entry(where: str, data: Mapping[Any, Any], required: Sequence[str], optional: Sequence[str]) -> Entry:
+    """One entry with all required fields and no unknown one; else ValueError."""
+    known = {*required, *optional}
+    # YAML 1.1 reads an unquoted `on` as true, as the key of a mapping too.
+    data = {"on" if key is True else key: value for key, value in data.items()}
+    for key in data:
+        if key not in known:
+            raise ValueError(f"{where}.{key}: unknown field; the fields are {', '.join((*required, *optional))}")
+    for key in required:
+        if key not in data:
+            raise ValueError(f"{where}.{key}: this field is missing")
+    return Entry(where, data)

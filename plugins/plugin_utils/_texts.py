@@ -9,7 +9,8 @@ language (ValueError).
 
 Places in a text are {path:kind}. The path is looked up in the finding's `observed`, then `expected`, then the finding
 itself; the kind says how to write the value: date, instant, days, elapsed (days of the past), span (seconds), offset
-(a clock's), versions, ports, key, list, visit; none for plain text.
+(a clock's), versions, ports, key, list, visit, sources (that disagree), failures (of TLS, in logs); none for plain
+text.
 """
 
 from __future__ import annotations
@@ -244,6 +245,40 @@ def _elapsed(value: Any, language: str) -> str:
     return _phrase("less_than_a_day", language) if int(days) == 0 else count_text(abs(int(days)), "day", language)
 
 
+@functools.cache
+def _titles(language: str) -> dict[str, str]:
+    """The titles of all reasons. A name means one thing, whatever the check."""
+    checklist = load_checklist()
+    reasons = [*checklist.common.values(), *(item for check in checklist.checks for item in check.reasons.values())]
+    return {reason.name: reason.title.get(language) for reason in reasons}
+
+
+def _sources(value: Any, language: str) -> str:
+    """Sources with what each says: "Visite réseau (Horloge à l'heure) et …"."""
+    told = []
+    for entry in map(as_mapping, _values(value)):
+        reason = entry.get("reason")
+        title = _titles(language).get(reason, clean_text(reason)) if isinstance(reason, str) else clean_text(reason)
+        told.append(
+            _phrase("source", language).format(source=source_label(entry.get("source"), language), reason=title)
+        )
+    return list_text(told, language)
+
+
+def _failures(value: Any, language: str) -> str:
+    """Groups of TLS failures: "10.1.2.3 : certificat expiré (12 fois)"."""
+    told = []
+    for entry in map(as_mapping, _values(value)):
+        name = "failure" if entry.get("peer") else "failure_unknown_peer"
+        cause = _label("failure_cause", entry.get("cause"), language)
+        told.append(
+            _phrase(name, language).format(
+                peer=clean_text(entry.get("peer")), cause=cause, count=_plain(entry.get("count"), language)
+            )
+        )
+    return list_text(told, language)
+
+
 _KINDS: dict[str, Callable[[Any, str], str]] = {
     "": _plain,
     "date": date_text,
@@ -255,6 +290,8 @@ _KINDS: dict[str, Callable[[Any, str], str]] = {
     "ports": ports_text,
     "key": key_text,
     "list": lambda value, language: list_text([_plain(item, language) for item in _values(value)], language),
+    "sources": _sources,
+    "failures": _failures,
     "visit": lambda value, language: _label("visit_reason", value, language) if value else _missing(language),
 }
 

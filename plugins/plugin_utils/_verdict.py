@@ -11,9 +11,13 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`reason` is a name of the checklist's table; `observed` and `expected` are JSON-safe; `due` a date (ISO)."""
+    """`reason` is a name of the checklist's table; `observed` and `expected` are JSON-safe; `due` a date (ISO).
+
+    source: which kind of observation answered; None for the one that the check usually comes from
+    """
 
     reason: str
     observed: dict[str, Any] = field(default_factory=dict)
     expected: dict[str, Any] = field(default_factory=dict)
     due: str | None = None
+    source: str | None = None

@@ -46,11 +46,16 @@ def observed_at(observation: Mapping[str, Any]) -> datetime | None:
 
 
 def newest_network(observations: Iterable[Mapping[str, Any]], device: str) -> Mapping[str, Any] | None:
-    """The latest network observation of `device`; one without a readable date only where there is no other."""
+    """The latest network observation of `device`."""
+    return newest(observations, device, "network")
+
+
+def newest(observations: Iterable[Mapping[str, Any]], device: str, source: str) -> Mapping[str, Any] | None:
+    """The latest observation of `device` from `source`; one without a readable date only where there is no other."""
     best: Mapping[str, Any] | None = None
     best_at: datetime | None = None
     for observation in observations:
-        if observation.get("device") != device or observation.get("source", "network") != "network":
+        if observation.get("device") != device or observation.get("source", "network") != source:
             continue
         at = observed_at(observation)
         if best is None or (at is not None and (best_at is None or at >= best_at)):

@@ -30,6 +30,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._texts import finding_actions, finding_message
 
 NOW = datetime(2026, 11, 22, 18, tzinfo=timezone.utc)
+LOGINS = yaml.safe_load(Path(__file__).with_name("login_observations.yml").read_text(encoding="utf-8"))
 ROWS = yaml.safe_load(Path(__file__).with_name("assess_rows.yml").read_text(encoding="utf-8"))
 KEYS = {
     "check", "device", "endpoint", "status", "severity", "reason", "observed", "expected", "owner", "due", "source",
@@ -144,6 +145,18 @@ def scene(row: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]
         card["peers"] = [merged(server, peer.get("card", {}))]
         if not peer.get("lost"):
             seen.append(observation(other))
+    if row.keys() & {"login", "access", "appliance"}:
+        parts["card"] = card = merged(merged(base()["card"], LOGINS["card"]), row.get("card", {}))
+    for key, kind in (("login", "gateway"), ("access", "access"), ("appliance", "appliance")):
+        if key in row:
+            login = merged(LOGINS.get(kind, LOGINS["gateway"]), row[key])
+            seen.append(
+                {**login, "source": "appliance", "finished_at": "2026-11-22T16:35:00Z"} if key == "appliance" else login
+            )
+    if "file" in row:
+        changes = {key: value for key, value in row["file"].items() if key != "leaf"}
+        leaf = merged(parts["leaf"], row["file"].get("leaf", {}))
+        seen[-1]["certificate_files"] = [{**LOGINS["certificate_file"], "chain": [leaf, parts["issuing"]], **changes}]
     return card, seen
 
 
@@ -211,7 +224,7 @@ def test_the_code_and_the_table_know_the_same_reasons() -> None:
     folder = Path(_assess.__file__).parent
     literals: set[str] = set()
     given: set[str] = set()
-    names = ["_assess", "_finding", "_visits", "_endpoint_facts"]
+    names = ["_assess", "_finding", "_visits", "_endpoint_facts", "_logins"]
     for name in (*names, *(path.stem for path in folder.glob("_check_*.py"))):
         tree = ast.parse((folder / f"{name}.py").read_text(encoding="utf-8"))
         for node in ast.walk(tree):
@@ -227,9 +240,15 @@ def test_the_code_and_the_table_know_the_same_reasons() -> None:
     own = {name: reason for check in checklist.checks for name, reason in check.reasons.items()}
     known = {**own, **checklist.common}
     # "tls" and the like are compared with, inside of a conditional reason.
-    assert given - set(known) <= {"refused"}
+    assert given - set(known) <= {"refused", "unreadable"}
     assert {name for name, reason in known.items() if not reason.later} - literals == set()
-    assert {name for name, reason in known.items() if reason.later} == {"hospital_root_missing"}
+    assert {name for name, reason in known.items() if reason.later} == set()
+
+
+def test_a_reason_is_one_thing_whatever_the_check() -> None:
+    checklist = load_checklist()
+    names = [*checklist.common, *(name for check in checklist.checks for name in check.reasons)]
+    assert len(names) == len(set(names))
 
 
 def test_findings_come_in_the_order_of_the_checklist_then_of_the_endpoints() -> None:
@@ -272,7 +291,7 @@ def test_the_latest_visit_counts() -> None:
         assert found[0]["reason"] == "device_unreachable"
 
 
-@pytest.mark.parametrize("stray", [{"device": "echo-005"}, {"source": "gateway"}])
+@pytest.mark.parametrize("stray", [{"device": "echo-005"}, {"source": "gateway"}, {"source": "access"}])
 def test_what_is_not_this_devices_network_visit_is_left_out(stray: dict[str, Any]) -> None:
     card, [good] = scene({})
     assert assess_device(card, [{**good, **stray}], load_policy(), NOW)[0]["reason"] == "not_observed"

@@ -84,7 +84,7 @@ def test_the_checks_stand_in_the_order_of_the_white_paper() -> None:
 def test_each_check_is_complete(check: Check) -> None:
     assert check.level in ("endpoint", "device")
     assert check.owner in OWNERS
-    assert check.source in ("network", "gateway", "appliance", "cmms", "attestation")
+    assert check.source in ("network", "gateway", "appliance", "access", "cmms", "attestation")
     assert check.attested_severity in SEVERITIES
     for text in (check.title, check.text):
         assert text.fr and text.en and text.fr != text.en
@@ -163,6 +163,9 @@ def test_the_severities_that_the_checklist_fixes() -> None:
         "expired_in_chain",
         "bad_signature",
         "revoked",
+        "default_password_accepted",
+        "password_empty",
+        "admin_open_to_anonymous",
     }
     assert {name.split(": ")[1] for name, reason in REASONS.items() if reason.severity == "low"} == {
         "name_only_in_common_name"
@@ -174,20 +177,32 @@ def test_what_a_finding_looks_up_is_declared_in_the_notes_conditions() -> None:
     assert paths == {
         "algorithm",
         "attestation.note",
+        "attestation.where",
+        "complete",
         "detail",
         "device_clock.sees",
+        "differs_from",
         "effect.sees",
         "effect.state",
         "error",
         "evidence",
+        "follows_other",
+        "hidden_from_network",
         "is_leaf",
         "lapsed",
+        "last_sync_at",
         "link",
         "link_date",
         "literal_90_days",
+        "locked_out",
+        "name_matches",
         "not_allowed",
         "problem",
+        "unknown_to_device",
+        "unlisted",
+        "untried_as_clinical",
         "visit_reason",
+        "without",
     }
 
 
@@ -217,7 +232,7 @@ def test_the_data_has_no_unknown_key() -> None:
     data = load_data("checklist")
     assert set(data) == {"shared", "peer_owner", "vendor_actions", "common_notes", "checks", "common_reasons"}
     check_keys = {"annex", "level", "source", "owner", "attested_severity", "title", "text", "references", "reasons"}
-    reason_keys = {"status", "severity", "owner", "title", "message", "notes", "actions", "peer", "later"}
+    reason_keys = {"status", "severity", "owner", "title", "message", "notes", "actions", "peer", "later", "person"}
     entries = dict(data["common_reasons"])
     for check in data["checks"].values():
         assert set(check) == check_keys

@@ -21,6 +21,7 @@ KEYS = {
     "renewal_window", "plan_days", "urgent_days", "plan_fraction", "urgent_fraction", "clock_offset_tolerance",
     "clock_agreement_slack", "clock_epoch_last_year", "min_rsa_bits", "min_ec_bits", "allowed_key_types",
     "weak_signature_hashes", "obsolete_tls_versions", "insecure_services", "observation_max_age_days",
+    "tls_failures_repeated", "config_backup_max_age_days", "trust_store_roots",
 }  # fmt: skip
 
 
@@ -37,6 +38,8 @@ def test_the_built_in_values() -> None:
     services = {name: policy["insecure_services"][name][0] for name in ("telnet", "ftp", "http", "rsh")}
     assert services == {"telnet": 23, "ftp": 21, "http": 80, "rsh": 514}
     assert policy["observation_max_age_days"] == 7
+    assert (policy["tls_failures_repeated"], policy["config_backup_max_age_days"]) == (5, 365)
+    assert policy["trust_store_roots"] == []
     assert json.loads(json.dumps(policy)) == policy
 
 
@@ -56,6 +59,12 @@ def test_nothing_overridden(nothing: Any) -> None:
         ({"allowed_key_types": ["ec"]}, "allowed_key_types", ["ec"]),
         ({"weak_signature_hashes": []}, "weak_signature_hashes", []),
         ({"clock_offset_tolerance": 0}, "clock_offset_tolerance", 0),
+        ({"tls_failures_repeated": 1}, "tls_failures_repeated", 1),
+        (
+            {"trust_store_roots": ["AB:" * 31 + "AB", "sha256:" + "cd" * 32]},
+            "trust_store_roots",
+            ["ab" * 32, "cd" * 32],
+        ),
     ],
 )
 def test_values_that_are_taken(overrides: dict[str, Any], key: str, expected: Any) -> None:
@@ -110,6 +119,10 @@ def test_a_policy_changes_nothing_for_the_next_one() -> None:
         ({"insecure_services": {"telnet": [0]}}, ["policy.insecure_services"]),
         ({"insecure_services": {"telnet": [True]}}, ["policy.insecure_services"]),
         ({"insecure_services": {5: [23]}}, ["policy.insecure_services"]),
+        ({"trust_store_roots": "ab" * 32}, ["policy.trust_store_roots", "64 hexadecimal digits"]),
+        ({"trust_store_roots": ["ab" * 20]}, ["policy.trust_store_roots"]),
+        ({"trust_store_roots": [None]}, ["policy.trust_store_roots"]),
+        ({"tls_failures_repeated": 0}, ["policy.tls_failures_repeated", "at least 1"]),
         ({"urgent_days": 91}, ["policy.urgent_days", "plan_days (90)"]),
         ({"plan_fraction": 0.05}, ["policy.urgent_fraction", "plan_fraction"]),
         (["plan_days"], ["policy: a mapping", "list"]),

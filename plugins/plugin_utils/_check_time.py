@@ -1,0 +1,146 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The checks on a device's time zone and NTP client, as a login tells them (annex 1, item 2)."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import zoneinfo
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import (
+    as_list,
+    as_mapping,
+    as_number,
+    clean_text,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import instant_text, parse_instant
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._verdict import Verdict
+
+_MAX_SERVERS = 50
+
+
+@functools.lru_cache(maxsize=256)
+def _zone(name: str) -> zoneinfo.ZoneInfo | None:
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+def _offset(zone: zoneinfo.ZoneInfo, moment: datetime) -> int:
+    found = moment.astimezone(zone).utcoffset()
+    return 0 if found is None else int(found.total_seconds())
+
+
+@functools.lru_cache(maxsize=1024)
+def _first_difference(one: str, other: str, day: datetime) -> datetime | None:
+    """The first day of the year ahead on which two known zones do not show the same time; None where there is none."""
+    zones = _zone(one), _zone(other)
+    for ahead in range(366):
+        moment = day + timedelta(days=ahead, hours=12)
+        if zones[0] is not None and zones[1] is not None and _offset(zones[0], moment) != _offset(zones[1], moment):
+            return moment
+    return None
+
+
+def offset_name(seconds: int) -> str:
+    """An offset from UTC as "+01:00"."""
+    minutes = abs(seconds) // 60
+    return f"{'-' if seconds < 0 else '+'}{minutes // 60:02d}:{minutes % 60:02d}"
+
+
+def judge_time_zone(device: Mapping[str, Any], data: Mapping[str, Any], device_now: datetime) -> Verdict:
+    """time_zone: the device shows the hospital's local time, today and over the year ahead.
+
+    device_now: the device's own time when it was asked, by which it chose between summer and winter time
+    """
+    expected_name = device.get("time_zone")
+    name = data.get("name") if isinstance(data.get("name"), str) and data.get("name") else None
+    seconds = as_number(data.get("utc_offset_seconds"))
+    shown = None if seconds is None else int(seconds)
+    observed: dict[str, Any] = {
+        "zone": clean_text(name) if name else "?" if shown is None else f"UTC{offset_name(shown)}",
+        "utc_offset": None if shown is None else offset_name(shown),
+    }
+    if not isinstance(expected_name, str) or not expected_name:
+        return Verdict("time_zone_not_declared", observed)
+    expected: dict[str, Any] = {"time_zone": clean_text(expected_name)}
+    wanted, own = _zone(expected_name), None if name is None else _zone(name)
+    if wanted is None:
+        return Verdict("time_zone_right" if name == expected_name else "time_zone_unknown", observed, expected)
+    due = _offset(wanted, device_now)
+    expected["expected_utc_offset"] = offset_name(due)
+    if shown is not None and shown != due:
+        observed["name_matches"] = name == expected_name
+        return Verdict("time_zone_wrong", observed, expected)
+    if name == expected_name:
+        return Verdict("time_zone_right", observed, expected)
+    if own is None:
+        # An offset alone: right today, and all that this device can tell.
+        return Verdict("time_zone_unknown" if shown is None else "time_zone_right", observed, expected)
+    day = device_now.astimezone(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
+    differs = _first_difference(str(name), expected_name, day)
+    if differs is None:
+        return Verdict("time_zone_right", observed, expected)
+    if differs - day > timedelta(days=1):
+        observed["differs_from"] = instant_text(differs)
+    return Verdict("time_zone_wrong", observed, expected)
+
+
+def _same_form(address: str) -> str:
+    """An address or a name in the one form that is compared."""
+    text = address.strip().rstrip(".").lower()
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return text
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def judge_ntp(device: Mapping[str, Any], data: Mapping[str, Any]) -> Verdict:
+    """ntp_client: a client runs, is synchronised, and is told the hospital's servers."""
+    servers = [
+        server
+        for server in map(as_mapping, as_list(data.get("servers"))[:_MAX_SERVERS])
+        if isinstance(server.get("address"), str) and server["address"]
+    ]
+    declared = [server for server in as_list(device.get("ntp_servers")) if isinstance(server, str) and server]
+    selected = [server["address"] for server in servers if server.get("selected") is True]
+    last = parse_instant(data.get("last_sync_at"))
+    observed: dict[str, Any] = {
+        "client": clean_text(data.get("client") or "?"),
+        "servers": [clean_text(server["address"]) for server in servers],
+        "selected": [clean_text(address) for address in selected],
+        "last_sync_at": None if last is None else instant_text(last),
+    }
+    expected = {"ntp_servers": [clean_text(server) for server in declared]}
+    if data.get("client") in (None, "none") or data.get("running") is False:
+        return Verdict("ntp_client_missing", observed, expected)
+    if data.get("synchronised") is False:
+        return Verdict("ntp_not_synchronised", observed, expected)
+    if not declared:
+        return Verdict("ntp_servers_not_declared", observed, expected)
+    wanted = {_same_form(server) for server in declared}
+    known = {_same_form(server["address"]) for server in servers}
+    if not wanted & known:
+        # A list that could not be read is no list of wrong servers.
+        return Verdict("ntp_wrong_server" if known else "ntp_state_unknown", observed, expected)
+    followed = {_same_form(address) for address in selected}
+    # A name and an address cannot be compared without asking the network.
+    if followed and not followed & wanted and all(_is_address(text) for text in followed | wanted):
+        return Verdict("ntp_wrong_server", {**observed, "follows_other": True}, expected)
+    if data.get("synchronised") is not True:
+        return Verdict("ntp_state_unknown", observed, expected)
+    return Verdict("ntp_synchronised_to_hospital", observed, expected)

@@ -1,0 +1,72 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The check on trust stores: the hospital's root is where the device's applications look (white paper, 3.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import (
+    MAX_ITEMS,
+    as_list,
+    as_mapping,
+    clean_text,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._fingerprints import plain_fingerprint
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._verdict import Verdict
+
+
+def _roots(device: Mapping[str, Any], policy: Mapping[str, Any]) -> list[str]:
+    """The roots that the device must hold: its own list, else the hospital's."""
+    declared = as_list(device.get("trust_anchors_sha256")) or as_list(policy["trust_store_roots"])
+    return sorted({found for found in map(plain_fingerprint, declared) if found})
+
+
+def judge_trust_store(device: Mapping[str, Any], data: Sequence[Any], policy: Mapping[str, Any]) -> Verdict:
+    """trust_store: every root of the hospital is in a store of the system or in one of an application.
+
+    An application's own store (Java, NSS, a bundle) that lacks it fails too, though less: the application looks there
+    and nowhere else. A store of the system that lacks it, beside an application's that has it, is only told.
+    """
+    roots = _roots(device, policy)
+    stores = [store for store in map(as_mapping, data) if store.get("path")]
+    readable = [store for store in stores if store.get("readable") is True]
+    held = {
+        index: {
+            found
+            for found in (plain_fingerprint(value) for value in as_list(store.get("fingerprints_sha256")))
+            if found
+        }
+        for index, store in enumerate(readable)
+    }
+    observed: dict[str, Any] = {
+        "stores": _paths(readable),
+        "unreadable": _paths([store for store in stores if store.get("readable") is not True]),
+    }
+    if not roots:
+        return Verdict("hospital_root_not_declared", observed)
+    expected = {"roots": roots}
+    wanted = set(roots)
+    without = [store for index, store in enumerate(readable) if not wanted <= held[index]]
+    missing = sorted(wanted.difference(*held.values())) if held else roots
+    observed.update(without=_paths(without), missing=missing)
+    if not readable:
+        return Verdict("trust_store_unreadable", observed, expected)
+    if missing:
+        # What cannot be read may hold it.
+        return Verdict(
+            "trust_store_unreadable" if observed["unreadable"] else "hospital_root_missing", observed, expected
+        )
+    applications = [store for store in without if store.get("kind") != "system"]
+    if applications:
+        observed["without"] = _paths(applications)
+        return Verdict("hospital_root_not_everywhere", observed, expected)
+    if observed["unreadable"]:
+        return Verdict("trust_store_unreadable", observed, expected)
+    return Verdict("hospital_root_present", observed, expected)
+
+
+def _paths(stores: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [clean_text(store["path"]) for store in stores[:MAX_ITEMS]]

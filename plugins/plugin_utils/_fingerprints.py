@@ -1,0 +1,19 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SHA-256 fingerprints as people write them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+
+
+def plain_fingerprint(value: Any) -> str | None:
+    """64 lower hexadecimal digits from "AB:CD:…", "sha256:ab…" or the like; None where it is no SHA-256."""
+    if not isinstance(value, str):
+        return None
+    text = value.strip().lower().removeprefix("sha256:").replace(":", "").replace(" ", "")
+    return text if _FINGERPRINT.fullmatch(text) else None

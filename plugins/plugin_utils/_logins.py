@@ -1,0 +1,128 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a login on the device or its gateway told, subset by subset, and why it did not tell the rest.
+
+A subset is one thing that a login asks (`clock`, `accounts`, …). The latest observation of each source counts, and of
+these every one that answered the subset: a run that asked for the clock alone does not hide last night's accounts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import as_mapping, clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._visits import Visit, device_visit, newest
+
+LOGIN_SOURCES = ("gateway", "appliance")
+ACCESS_SOURCE = "access"
+
+#: Subset -> the shape of what it tells.
+_SHAPES: dict[str, type | tuple[type, ...]] = {
+    "clock": Mapping,
+    "time_zone": Mapping,
+    "ntp": Mapping,
+    "accounts": (list, tuple),
+    "listening": (list, tuple),
+    "tls_failures": Mapping,
+    "trust_stores": (list, tuple),
+    "certificate_files": (list, tuple),
+    "config_backup": Mapping,
+}
+_STATUS_REASONS = {
+    "failed": "login_subset_failed",
+    "not_permitted": "login_not_permitted",
+    "not_supported": "login_not_supported",
+    "not_asked": "login_not_asked",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One subset as one login told it: `data`, or else the `problem` that stands for it."""
+
+    source: str | None
+    at: datetime | None
+    data: Any
+    problem: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class Logins:
+    """The logins of one device that count, the latest first.
+
+    missing: the verdict where no login counts
+    """
+
+    visits: tuple[tuple[str, Visit], ...]
+    missing: Verdict
+
+    def answers(self, subset: str) -> tuple[Answer, ...]:
+        """Every login that told this subset; where none did, the one answer that says why. Never empty."""
+        told: list[Answer] = []
+        problems: list[Answer] = []
+        for source, visit in self.visits:
+            answer = _answer(source, visit, subset)
+            (told if answer.problem is None else problems).append(answer)
+        if told:
+            return tuple(told)
+        # Another source that could say more than "not asked" goes first.
+        problems.sort(key=lambda answer: answer.problem is not None and answer.problem.reason == "login_not_asked")
+        return tuple(problems[:1]) or (Answer(None, None, None, self.missing),)
+
+
+def _answer(source: str, visit: Visit, subset: str) -> Answer:
+    state = as_mapping(as_mapping(visit.facts.get("subsets")).get(subset))
+    data = visit.facts.get(subset)
+    status = state.get("status", "not_asked" if data is None else "ok")
+    if status == "ok" and isinstance(data, _SHAPES[subset]):
+        return Answer(source, visit.at, data, None)
+    if visit.aborted and not state:
+        return Answer(source, visit.at, None, Verdict("visit_aborted", dict(visit.context), source=source))
+    reason = _STATUS_REASONS.get(status, "login_subset_failed") if isinstance(status, str) else "login_subset_failed"
+    observed = {"subset": subset, "detail": clean_text(state.get("detail") or "")}
+    return Answer(source, visit.at, None, Verdict(reason, observed, source=source))
+
+
+def device_logins(
+    observations: Iterable[Mapping[str, Any]], device: str, policy: Mapping[str, Any], now: datetime
+) -> Logins:
+    """The logins on `device` among its observations."""
+    usable: list[tuple[str, Visit]] = []
+    problem: tuple[str, Visit] | None = None
+    for source in LOGIN_SOURCES:
+        observation = newest(observations, device, source)
+        if observation is None:
+            continue
+        visit = device_visit({}, observation, policy, now)
+        if visit.at is not None:
+            usable.append((source, visit))
+        elif problem is None:
+            problem = (source, visit)
+    if usable:
+        usable.sort(key=lambda item: item[1].at.timestamp() if item[1].at else 0.0, reverse=True)
+        return Logins(tuple(usable), Verdict("login_needed"))
+    return Logins((), Verdict("login_needed") if problem is None else _unusable("login_needed", *problem))
+
+
+def device_access(
+    observations: Iterable[Mapping[str, Any]], device: str, policy: Mapping[str, Any], now: datetime
+) -> tuple[Visit | None, Verdict]:
+    """The access check of `device`, and the verdict where there is none that counts."""
+    observation = newest(observations, device, ACCESS_SOURCE)
+    if observation is None:
+        return None, Verdict("access_not_checked")
+    visit = device_visit({}, observation, policy, now)
+    if visit.at is None:
+        return None, _unusable("access_not_checked", ACCESS_SOURCE, visit)
+    return visit, Verdict("access_not_checked")
+
+
+def _unusable(reason: str, source: str, visit: Visit) -> Verdict:
+    """Why what was tried does not count; `reason` where the visit itself has nothing more precise."""
+    plain = visit.missing in ("not_observed", "consent_missing", "inventory_invalid")
+    return Verdict(reason if plain else visit.missing, dict(visit.context), source=source)
