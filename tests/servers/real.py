@@ -26,6 +26,15 @@ CACHE = ROOT / "tests" / "output" / "servers"
 _PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
 
+#: python -c RUN FOLDERS PROGRAM …: run a program with what was unpacked in the folders
+RUN = """
+import os, runpy, sys
+sys.path[:0] = sys.argv[1].split(os.pathsep)
+del sys.argv[:2]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
 class Unavailable(Exception):
     """A server that cannot be had here; the message says why."""
 

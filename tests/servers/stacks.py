@@ -15,7 +15,7 @@ from pathlib import Path
 from servers import pki
 from servers.device import free_port
 from servers.probe import ORDER
-from servers.real import PROGRAMS, Unavailable, npm_package, program, python, running, wheel
+from servers.real import PROGRAMS, RUN, Unavailable, npm_package, program, python, running, wheel
 
 Range = tuple[str, ...]
 
@@ -207,17 +207,8 @@ def _mbedtls(files: Credentials, ports: Mapping[int, Range], folder: Path) -> co
     code = "import sys; print(*sys.version_info[:2])"
     major, minor = subprocess.run([interpreter, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     unpacked = wheel("python-mbedtls", (int(major), int(minor)))
-    command = [interpreter, "-c", _RUN, unpacked, PROGRAMS / "mbedtls_server.py", files.both, *_words(ports)]
+    command = [interpreter, "-c", RUN, unpacked, PROGRAMS / "mbedtls_server.py", files.both, *_words(ports)]
     return running(command, list(ports), folder)
-
-
-#: python -c _RUN FOLDER PROGRAM …: run a program with what was unpacked in the folder
-_RUN = """
-import runpy, sys
-sys.path.insert(0, sys.argv[1])
-del sys.argv[:2]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
 
 
 STACKS = {
