@@ -499,21 +499,34 @@ def say(step: Step, outcome: Outcome) -> None:
         print(f"{outcome.status:<8}{step.name:<14}{outcome.seconds:6.1f} s", flush=True)
 
 
+def skip_lines(outcomes: Mapping[str, Outcome]) -> list[str]:
+    """Each skipped test by name with its reason; the cases of one test, and one test of several steps, on one line."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for step, outcome in outcomes.items():
+        for what, why in outcome.skips:
+            groups.setdefault((what.partition("[")[0], why), []).append(step)
+    lines = []
+    for (what, why), steps in groups.items():
+        times = f" ({len(steps)} times)" if len(steps) > 1 else ""
+        where = "" if steps == [what] else f" [{', '.join(dict.fromkeys(steps))}]"
+        lines.append(f"{what}{times}{where}: {why}")
+    return lines
+
+
 def summarize(steps: Sequence[Step], outcomes: dict[str, Outcome], seconds: float) -> int:
     print(f"\n{'step':<14}{'result':<9}{'seconds':>8}  tests")
     for step in steps:
         outcome = outcomes[step.name]
         counted = f"{outcome.passed} passed, {outcome.failed} failed" if step.junit else ""
         print(f"{step.name:<14}{outcome.status:<9}{outcome.seconds:8.1f}  {counted}".rstrip())
-    skips = [(step, what, why) for step in steps for what, why in outcomes[step.name].skips]
-    if skips:
-        print(f"\nSkipped ({len(skips)}):")
-        for step, what, why in skips:
-            print(f"  {what} [{step.name}]: {why}" if what != step.name else f"  {what}: {why}")
+    skipped = sum(len(outcome.skips) for outcome in outcomes.values())
+    if skipped:
+        print(f"\nSkipped ({skipped}):")
+        print("\n".join(f"  {line}" for line in skip_lines(outcomes)))
     passed = sum(outcome.passed for outcome in outcomes.values())
     failed = sum(outcome.failed for outcome in outcomes.values())
     print(f"\nEach pytest test counts as itself, any other step as one. {seconds:.0f} s in all. Logs: tests/output/")
-    print(f"{passed} passed, {failed} failed, {len(skips)} skipped")
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed else 0
 
 

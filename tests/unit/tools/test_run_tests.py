@@ -67,6 +67,16 @@ def test_what_is_skipped_is_named_with_its_reason(runner: ModuleType, capsys: py
     assert lines[-1] == "0 passed, 0 failed, 1 skipped"
 
 
+def test_the_cases_of_one_test_are_skipped_on_one_line(runner: ModuleType) -> None:
+    why = "this Python cannot set X448"
+    unit = runner.Outcome("passed", skips=[("a.test_group[1.2-X448]", why), ("a.test_group[1.3-X448]", why)])
+    other = runner.Outcome("passed", skips=[("a.test_group[1.2-X448]", why), ("a.test_root", "needs root")])
+    assert runner.skip_lines({"unit": unit, "unit-other": other}) == [
+        f"a.test_group (3 times) [unit, unit-other]: {why}",
+        "a.test_root [unit-other]: needs root",
+    ]
+
+
 def test_pytest_s_own_tests_are_counted(runner: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "unit.xml").write_text(JUNIT, encoding="utf-8")
     outcome = runner.Outcome("failed")
