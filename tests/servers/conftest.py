@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,12 +19,19 @@ from servers.stacks import STACKS, Credentials, Range, make_credentials
 
 
 @pytest.fixture(scope="session")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Credentials:
+def workshop() -> Iterator[Path]:
+    """A folder that servers may read which give up root; pytest's own are for its user alone."""
+    folder = Path(tempfile.mkdtemp(prefix="cert-hygiene-servers-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def files(workshop: Path) -> Credentials:
     """One chain of two, in every form that a server wants."""
-    folder = tmp_path_factory.mktemp("credentials")
-    for parent in (folder, *list(folder.parents)[:3]):
-        if parent.owner() == folder.owner() and parent != Path("/tmp"):
-            parent.chmod(0o755)
+    folder = workshop / "credentials"
+    folder.mkdir()
     return make_credentials(folder)
 
 
@@ -60,9 +69,9 @@ class RunningStacks:
 
 
 @pytest.fixture(scope="session")
-def running_stacks(files: Credentials, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStacks]:
+def running_stacks(files: Credentials, workshop: Path) -> Iterator[RunningStacks]:
     """The stacks that have been asked for so far."""
-    stacks = RunningStacks(files, tmp_path_factory.mktemp("stacks"))
+    stacks = RunningStacks(files, workshop / "stacks")
     yield stacks
     stacks.close()
 

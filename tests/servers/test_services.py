@@ -9,6 +9,7 @@ No package offers a SQL Server (`mssql`): its behaviour is replayed in the unit 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,13 +35,10 @@ EXPECTED: dict[str, dict[str, str | None]] = {
 
 
 @pytest.fixture(scope="module", params=list(EXPECTED))
-def server(
-    request: pytest.FixtureRequest, files: Credentials, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, dict[str, int]]]:
+def server(request: pytest.FixtureRequest, files: Credentials, workshop: Path) -> Iterator[tuple[str, dict[str, int]]]:
     """(name, ports) of one running server."""
-    folder = tmp_path_factory.mktemp(request.param)
-    folder.chmod(0o755)
-    folder.parent.chmod(0o755)
+    folder = workshop / request.param
+    folder.mkdir()
     running = SERVICES[request.param](files, folder)
     try:
         ports = running.__enter__()
@@ -69,10 +67,10 @@ def test_every_service_is_brought_to_tls_and_every_refusal_is_told(
             assert said in seen["error"], port_name
 
 
-def test_dicom(files: Credentials, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_dicom(files: Credentials, tmp_path: Path) -> None:
     """storescp: TLS, plain DICOM on the port, and a client certificate that is required."""
     try:
-        running = SERVICES["dcmtk"](files, tmp_path_factory.mktemp("dicom"))
+        running = SERVICES["dcmtk"](files, tmp_path)
         ports = running.__enter__()
     except Unavailable as why:
         pytest.skip(str(why))
