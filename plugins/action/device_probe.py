@@ -175,21 +175,21 @@ class ActionModule(ActionBase):
     def _trust_sources(self, options: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
         try:
             anchors = load_certificates([self._local_source(source) for source in options["trust_anchors"]])
-            crls = load_crls(self._revocation_lists(options["crls"]))
+            crls = self._revocation_lists(options["crls"])
         except (CertificateSourceError, ValueError) as error:
             raise AnsibleActionFail(f"device_probe: {error}") from None
         return anchors, crls
 
-    def _revocation_lists(self, sources: list[str]) -> list[str | bytes]:
-        """Files by their path, addresses by what they gave. A list that can't be had leaves trust not assessed."""
-        lists: list[str | bytes] = []
+    def _revocation_lists(self, sources: list[str]) -> list[Any]:
+        """From files and addresses. A list that can't be had from an address leaves trust not assessed."""
+        lists: list[Any] = []
         for source in sources:
             if not source.lower().startswith(SCHEMES):
-                lists.append(self._local_source(source))
+                lists += load_crls([self._local_source(source)])
                 continue
             try:
-                lists.append(fetch(source, _CRL_SECONDS, _MAX_CRL))
-            except FetchError as error:
+                lists += load_crls([fetch(source, _CRL_SECONDS, _MAX_CRL)])
+            except (FetchError, ValueError) as error:
                 display.warning(
                     f"device_probe: the revocation list at {source} cannot be had ({error}); "
                     "certificates that only this list could clear are not assessed."
