@@ -274,7 +274,7 @@ class ActionModule(ActionBase):
             for observation in read():
                 raw[observation["device"]] = observation
         if result.get("failed") or result.get("unreachable"):
-            raise VantageLost(str(result.get("msg") or "the module failed without a word").strip())
+            raise VantageLost(_why(result))
         progress.show(len(raw))
         if self._is_local():
             return VantageClock()
@@ -364,6 +364,14 @@ _ARGUMENTS: dict[str, Any] = {
     "max_bytes": {"type": "int", "default": 262144},
     "dest": {"type": "path"},
 }
+
+
+def _why(result: Mapping[str, Any]) -> str:
+    """What a failed module run says of itself: its message, else the last it wrote."""
+    said = str(result.get("msg") or "").strip()
+    written = str(result.get("module_stderr") or result.get("module_stdout") or "").strip().splitlines()
+    last = written[-1].strip()[:300] if written else ""
+    return " ".join(part for part in (said, last) if part) or f"the module ended with {result.get('rc')}."
 
 
 class _Progress:
