@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._services import KNOWN_SERVICES
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._fingerprints import plain_fingerprint
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import instant_text, parse_limit
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._visits import peer_key
 
 CRITICALITIES = ("critical", "high", "medium", "low")
@@ -72,6 +74,9 @@ _HOST_VARIABLES = {
     "ntp_servers": "device_ntp_servers",
     "in_use": "device_in_use",
     "vendor_limits": "device_vendor_limits",
+    "accounts": "device_accounts",
+    "trust_anchors_sha256": "device_trust_anchors_sha256",
+    "groups": "group_names",
 }
 
 
@@ -119,6 +124,9 @@ def _card(
         "ntp_servers": take("ntp_servers", lambda value: [_address(entry) for entry in _list(value)], []),
         "in_use": take("in_use", _flag, None),
         "vendor_limits": take("vendor_limits", _vendor_limits, {}),
+        "accounts": take("accounts", _accounts, None),
+        "trust_anchors_sha256": take("trust_anchors_sha256", _fingerprints, []),
+        "groups": take("groups", lambda value: [_text(entry) for entry in _list(value)], []),
         "invalid": None,
     }
     if card["address"] is None and not problems:
@@ -144,12 +152,16 @@ def login_card(variables: Mapping[str, Any]) -> dict[str, Any]:
         "invalid": None,
     }
     try:
-        login = _read(variables, "device_login") or {}
+        try:
+            login = _read(variables, "device_login") or {}
+        except CardError:
+            raise CardError("it cannot be read: is a variable in it undefined, or its vault closed?") from None
         if not isinstance(login, Mapping) or set(login) - {*_LOGIN_SECRETS, "user", "private_key_file"}:
             raise CardError("user, and password, private_key_file, enable_password or token are needed")
-        card["user"] = login.get("user")
-        card["private_key_file"] = login.get("private_key_file")
-        card["secrets"] = {key: str(login[key]) for key in _LOGIN_SECRETS if login.get(key) is not None}
+        card["user"] = _login_text(login, "user")
+        card["private_key_file"] = _login_text(login, "private_key_file")
+        texts = {key: _login_text(login, key) for key in _LOGIN_SECRETS}
+        card["secrets"] = {key: text for key, text in texts.items() if text is not None}
     except CardError as error:
         # What stands in a login is never shown, whatever is wrong with it.
         card["invalid"] = f"device_login: {error}"
@@ -166,6 +178,16 @@ def login_card(variables: Mapping[str, Any]) -> dict[str, Any]:
         except CardError as error:
             card["invalid"] = f"{variable}: {error}"
     return card
+
+
+def _login_text(login: Mapping[str, Any], key: str) -> str | None:
+    try:
+        value = login.get(key)
+    except Exception:  # a template with an undefined variable, a vault without its password: the text may hold secrets
+        raise CardError(f"{key} cannot be read: is a variable in it undefined, or its vault closed?") from None
+    if isinstance(value, (list, tuple, Mapping)):
+        raise CardError(f"{key} must be a text")
+    return None if value is None else str(value)
 
 
 def _pin(value: Any) -> str:
@@ -336,6 +358,37 @@ def _vendor_limits(value: Any) -> dict[str, str]:
     if isinstance(value, Mapping):
         return {str(check): _text(text) for check, text in value.items()}
     return {str(check): "" for check in _list(value)}
+
+
+def _accounts(value: Any) -> list[dict[str, Any]]:
+    """Who may have an account on the device; one without `until` has no end."""
+    accounts = []
+    for position, entry in enumerate(_list(value)):
+        entry = _mapping(position, entry, {"name", "until", "owner"}, {"name"})
+        name, until, owner = entry["name"], entry.get("until"), entry.get("owner")
+        if not isinstance(name, str) or not name:
+            raise CardError(f"[{position}].name: a text is needed, not {_show(name)}")
+        moment = None if until is None else parse_limit(until, end_of_day=True)
+        if until is not None and moment is None:
+            raise CardError(f"[{position}].until: a date such as 2027-06-30 is needed, not {_show(until)}")
+        accounts.append(
+            {
+                "name": str(name),
+                "until": None if moment is None else instant_text(moment),
+                "owner": None if owner is None else _at(position, "owner", _text, owner),
+            }
+        )
+    return accounts
+
+
+def _fingerprints(value: Any) -> list[str]:
+    found = []
+    for position, entry in enumerate([value] if isinstance(value, str) else _list(value)):
+        fingerprint = plain_fingerprint(entry)
+        if fingerprint is None:
+            raise CardError(f"[{position}]: a SHA-256 of 64 hexadecimal digits is needed, not {_show(entry)}")
+        found.append(fingerprint)
+    return found
 
 
 def distinct_peers(cards: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

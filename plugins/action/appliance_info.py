@@ -1,0 +1,343 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The control-node half of appliance_info: reads inventory and profiles, sends the questions, reads the answers."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import time
+import traceback
+import zlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.module_utils.basic import missing_required_lib
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import device_card, login_card
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._observation_file import write_observations
+
+try:
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import load_certificates
+    from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret import (
+        VantageClock,
+        vantage_clock,
+    )
+    from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import (
+        Profile,
+        ProfileBook,
+        ProfileError,
+    )
+    from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_reading import read_answers
+except ImportError as error:
+    MISSING: tuple[str, str] | None = ((error.name or "cryptography").split(".")[0], traceback.format_exc())
+else:
+    MISSING = None
+
+display = Display()
+
+_DEFAULT_PORTS = {"ssh": 22, "openssh": 22, "http": 80, "https": 443}
+_OUTCOMES = ("observed", "unreachable", "skipped", "aborted")
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """One device that is to be asked. `task` is what the vantage is told; `secrets` go apart."""
+
+    profile: Profile
+    task: dict[str, Any]
+    secrets: dict[str, str]
+
+
+class _Left(Exception):
+    """A device that is not asked."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(detail or reason)
+        self.reason = reason
+        self.detail = detail
+
+
+class ActionModule(ActionBase):
+    """See the documentation of the module appliance_info."""
+
+    _requires_connection = True
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Ask the devices, and return or write their observations."""
+        super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        if MISSING:
+            raise AnsibleActionFail(missing_required_lib(MISSING[0]) + "\n" + MISSING[1])
+        _validated, options = self.validate_argument_spec(_ARGUMENTS)
+        self._check_options(options)
+        hostvars = task_vars.get("hostvars") or {}
+        vantage = str(self._task.delegate_to or task_vars.get("inventory_hostname") or "localhost")
+        book = ProfileBook([self._folder(folder) for folder in options["profile_folders"]])
+        anchors = self._anchors(options["trust_anchors"])
+        dest = self._writable_dest(options["dest"])
+
+        plans: dict[str, _Plan] = {}
+        left: dict[str, _Left] = {}
+        consented = 0
+        for name in options["devices"]:
+            if name not in hostvars:
+                raise AnsibleActionFail(f"appliance_info: '{name}' is not in the inventory.")
+            card = device_card(name, hostvars[name])
+            consented += card["consent"]
+            try:
+                plans[name] = self._plan(card, hostvars[name], book, options)
+            except _Left as problem:
+                left[name] = problem
+                if problem.reason == "inventory_invalid":
+                    display.warning(f"appliance_info: {name} is left out: {problem.detail}")
+
+        answers, clock, problem_text = self._ask(plans, anchors, options, task_vars)
+        self._warn_of_missing_programs(answers)
+        at = _iso(time.time())
+        observations = []
+        for name in options["devices"]:
+            if name in plans and name in answers:
+                observations.append(
+                    read_answers(plans[name].profile, name, vantage, answers[name], clock.offset, clock.uncertainty)
+                )
+                continue
+            lost = _Left("vantage_lost", problem_text or "")
+            reason = left.get(name, lost)
+            outcome = "aborted" if reason is lost else "skipped"
+            observations.append(_unasked(name, vantage, at, outcome, reason))
+        outcomes = Counter(observation["outcome"] for observation in observations)
+        result: dict[str, Any] = {
+            "changed": False,
+            "observations": [] if dest else observations,
+            "statistics": {
+                "devices": len(observations),
+                "consented": consented,
+                "outcomes": {outcome: outcomes.get(outcome, 0) for outcome in _OUTCOMES},
+            },
+        }
+        if dest and not self._task.check_mode:
+            try:
+                write_observations(dest, observations)
+            except OSError as error:
+                raise AnsibleActionFail(f"appliance_info: '{dest}' cannot be written: {error.strerror}.") from None
+        if problem_text:
+            result.update(failed=True, msg=f"appliance_info: {problem_text}")
+        return result
+
+    # -- what the task was given
+
+    @staticmethod
+    def _check_options(options: Mapping[str, Any]) -> None:
+        for option, least in (("timeout", 0.1), ("device_timeout", 0.1), ("concurrency", 1)):
+            if not options[option] >= least:
+                raise AnsibleActionFail(f"appliance_info: {option} must be at least {least}, not {options[option]}.")
+        twice = [name for name, count in Counter(options["devices"]).items() if count > 1]
+        if twice:
+            raise AnsibleActionFail(f"appliance_info: the device name '{twice[0]}' is given twice.")
+        for name, outputs in (options["recorded"] or {}).items():
+            if not isinstance(outputs, Mapping):
+                raise AnsibleActionFail(f"appliance_info: recorded: {name}: output names with their texts are needed.")
+
+    def _folder(self, folder: str) -> str:
+        path = self._local_path(folder)
+        if not os.path.isdir(path):
+            raise AnsibleActionFail(f"appliance_info: profile_folders: '{folder}' is no folder.")
+        return path
+
+    def _local_path(self, path: str) -> str:
+        """Looked for from the working directory, then beside the playbook."""
+        path = os.path.expanduser(path)
+        return path if os.path.isabs(path) or os.path.exists(path) else str(self._loader.path_dwim(path))
+
+    def _anchors(self, sources: list[str]) -> list[str]:
+        try:
+            paths = [source if "-----BEGIN" in source else self._local_path(source) for source in sources]
+            return [certificate.public_bytes(Encoding.PEM).decode("ascii") for certificate in load_certificates(paths)]
+        except ValueError as error:
+            raise AnsibleActionFail(f"appliance_info: {error}") from None
+
+    @staticmethod
+    def _writable_dest(dest: str | None) -> str | None:
+        if not dest:
+            return None
+        dest = os.path.abspath(os.path.expanduser(dest))
+        folder = os.path.dirname(dest)
+        if os.path.isdir(dest):
+            raise AnsibleActionFail(f"appliance_info: dest '{dest}' is a folder; name a file in it.")
+        if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+            raise AnsibleActionFail(f"appliance_info: dest: '{folder}' is no folder that can be written to.")
+        return dest
+
+    @staticmethod
+    def _plan(
+        card: Mapping[str, Any], variables: Mapping[str, Any], book: ProfileBook, options: Mapping[str, Any]
+    ) -> _Plan:
+        """How one device is asked; _Left when it is not."""
+        if card["invalid"]:
+            raise _Left("inventory_invalid", card["invalid"])
+        recorded = options["recorded"]
+        if recorded is not None and card["name"] not in recorded:
+            raise _Left("not_recorded")
+        if recorded is None and not card["consent"]:
+            raise _Left("consent_missing")
+        if not card["profile"]:
+            raise _Left("profile_missing")
+        try:
+            profile = book.get(card["profile"])
+        except ProfileError as error:
+            raise _Left("inventory_invalid", f"device_profile: {error}") from None
+        if recorded is not None:
+            return _Plan(profile, {}, {})
+        login = login_card(variables)
+        problem = login["invalid"] or _missing_in_login(profile, login)
+        if problem:
+            raise _Left("inventory_invalid", problem)
+        task = {
+            "name": card["name"],
+            "address": card["address"],
+            "names": [card["address"], *(name for name in card["names"] if name != card["address"])],
+            "consent": True,
+            "port": login["port"] or (profile.ssh or profile.http).get("port") or _DEFAULT_PORTS[profile.transport],
+            "user": login["user"],
+            "private_key_file": login["private_key_file"],
+            "host_key": login["host_key"],
+            "known_hosts": options["known_hosts"],
+            "verification": {
+                "pin": login["pin"],
+                "exception": bool(login["exception"]),
+                "name": card["names"][0] if card["names"] else None,
+            },
+            **profile.as_task(),
+        }
+        return _Plan(profile, task, login["secrets"])
+
+    # -- asking
+
+    def _ask(
+        self,
+        plans: Mapping[str, _Plan],
+        anchors: list[str],
+        options: Mapping[str, Any],
+        task_vars: dict[str, Any],
+    ) -> tuple[dict[str, Any], VantageClock, str | None]:
+        """(answers by device, the vantage's clock, why there are none)."""
+        if options["recorded"] is not None:
+            return _recorded(options["recorded"]), VantageClock(), None
+        if not plans:
+            return {}, VantageClock(), None
+        logins = json.dumps({name: plan.secrets for name, plan in plans.items()})
+        arguments = {
+            "devices": [plan.task for plan in plans.values()],
+            "logins": base64.b64encode(logins.encode("utf-8")).decode("ascii"),
+            "trust_anchors": anchors,
+            **{key: options[key] for key in ("timeout", "device_timeout", "concurrency")},
+        }
+        asked = time.time()
+        try:
+            result = self._execute_module(
+                module_name="biomed.cert_hygiene.appliance_info", module_args=arguments, task_vars=task_vars
+            )
+        except AnsibleConnectionFailure as error:
+            return {}, VantageClock(), f"the vantage cannot be reached ({error.message})"
+        answered = time.time()
+        if "answers" not in result:
+            return {}, VantageClock(), str(result.get("msg") or "the module failed without a word")
+        answers: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(result["answers"])))
+        if self._connection.transport == "local":
+            return answers, VantageClock(), None
+        seen = result["vantage_clock"]
+        return answers, vantage_clock(asked, answered, seen["started"], seen["finished"]), None
+
+    @staticmethod
+    def _warn_of_missing_programs(answers: Mapping[str, Any]) -> None:
+        for reason in ("paramiko_missing", "openssh_missing"):
+            affected = [answer["detail"] for answer in answers.values() if answer["reason"] == reason]
+            if affected:
+                display.warning(f"appliance_info: {len(affected)} devices were not asked: {affected[0]}.")
+
+
+def _missing_in_login(profile: Profile, login: Mapping[str, Any]) -> str | None:
+    """What the profile's way to log in needs and `device_login` does not give."""
+    way = "ssh" if profile.transport in ("ssh", "openssh") else profile.http.get("authentication", "none")
+    secrets = login["secrets"]
+    if way in ("ssh", "basic", "digest") and not login["user"]:
+        return "device_login: user is missing"
+    if way in ("basic", "digest") and "password" not in secrets:
+        return "device_login: password is missing"
+    if way == "bearer" and "token" not in secrets:
+        return "device_login: token is missing"
+    if any(not text.isprintable() for text in secrets.values()):
+        return "device_login: a secret holds a character that cannot be typed"
+    if (profile.ssh.get("enable") or {}).get("password_prompt") and "enable_password" not in secrets:
+        return "device_login: enable_password is missing"
+    if profile.transport == "http" and way in ("basic", "bearer") and not login["exception"]:
+        return (
+            "device_login_exception: this profile sends the login over the network for anyone to read; "
+            "write who allows that, or use https"
+        )
+    return None
+
+
+def _recorded(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Saved answers in the form of fresh ones, but without a time: a clock read then proves nothing now."""
+    at = _iso(time.time())
+    return {
+        name: {
+            "outcome": "observed",
+            "reason": None,
+            "detail": "",
+            "started_at": at,
+            "finished_at": at,
+            "answers": {
+                output: {"text": text if isinstance(text, str) else json.dumps(text)}
+                for output, text in outputs.items()
+            },
+        }
+        for name, outputs in saved.items()
+    }
+
+
+def _unasked(name: str, vantage: str, at: str, outcome: str, why: _Left) -> dict[str, Any]:
+    observation = {
+        "schema_version": 1,
+        "device": name,
+        "source": "appliance",
+        "vantage": vantage,
+        "started_at": at,
+        "finished_at": at,
+        "outcome": outcome,
+        "reason": why.reason,
+    }
+    if why.detail:
+        observation["detail"] = why.detail
+    return observation
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+_ARGUMENTS: dict[str, Any] = {
+    "devices": {"type": "list", "elements": "str", "required": True},
+    "profile_folders": {"type": "list", "elements": "path", "default": []},
+    "trust_anchors": {"type": "list", "elements": "str", "default": []},
+    "known_hosts": {"type": "path"},
+    "timeout": {"type": "float", "default": 10.0},
+    "device_timeout": {"type": "float", "default": 60.0},
+    "concurrency": {"type": "int", "default": 32},
+    "recorded": {"type": "dict"},
+    "dest": {"type": "path"},
+}

@@ -1,0 +1,73 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every session with an appliance has: a way to fail that people understand, and limits of time."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+
+class SessionFailed(Exception):
+    """No session, or not all of it. `reason` is a closed word of the documentation, the text is for people.
+
+    `answers`: what was answered before.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(detail or reason)
+        self.reason = reason
+        self.answers: dict[str, Any] = {}
+
+
+class Allowance:
+    """The time of one device: `step` seconds without a sign of life, and an end on the monotonic clock."""
+
+    def __init__(self, step: float, deadline: float) -> None:
+        self.step = step
+        self._deadline = deadline
+
+    def seconds(self) -> float:
+        """What the next step may take; SessionFailed when the device's time is over."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise SessionFailed("visit_time_over", "the time for this device is over")
+        return min(self.step, left)
+
+    def left(self) -> float:
+        """What is left of the device's time; not below 0."""
+        return max(0.0, self._deadline - time.monotonic())
+
+
+def connect(address: str, port: int, allowance: Allowance) -> socket.socket:
+    """A TCP connection; SessionFailed with name_not_resolved or no_answer."""
+    try:
+        return socket.create_connection((address, port), timeout=allowance.seconds())
+    except (socket.gaierror, UnicodeError):
+        raise SessionFailed("name_not_resolved", f"the name {address} leads to no address") from None
+    except socket.timeout:
+        raise SessionFailed("no_answer", f"nothing answers on port {port}") from None
+    except OSError as error:
+        raise SessionFailed("no_answer", f"port {port}: {error.strerror or error}") from None
+
+
+@contextlib.contextmanager
+def cut_after(sock: socket.socket, seconds: float) -> Iterator[None]:
+    """End the connection after so many seconds, whatever waits on it: not every library call has a limit of its own."""
+
+    def cut() -> None:
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
