@@ -389,6 +389,7 @@ STEPS = (
         after=("packages", "other-venv"),
         junit=True,
     ),
+    Step("servers", "integration", pytest_step(VENV, "tests/servers"), after=("packages",), junit=True),
     Step("bench-smoke", "integration", pytest_step(VENV, "tests/bench"), after=("packages",), junit=True),
     Step("sanity-other", "sanity", sanity_step(OTHER_VENV), after=("packages", "other-venv")),
     Step("mypy", "lint", mypy),

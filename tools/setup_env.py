@@ -173,13 +173,31 @@ def install_venv_module(python: str) -> None:
         raise SetupError(f"{package} is installed, and {python} still cannot make virtual environments.")
 
 
+POLICY = Path("/usr/sbin/policy-rc.d")
+
+
+@contextmanager
+def no_service_started() -> Iterator[None]:
+    """Debian starts what it installs: a test wants the program, not a database that listens from now on."""
+    ours = not POLICY.exists()
+    if ours:
+        POLICY.write_text("#!/bin/sh\nexit 101\n", encoding="ascii")
+        POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        if ours:
+            POLICY.unlink(missing_ok=True)
+
+
 def apt_install(packages: Sequence[str]) -> None:
-    """Install Debian packages as root; the lists are refreshed only if the first try fails."""
+    """Install Debian packages as root, starting no service; the lists are refreshed only if the first try fails."""
     command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
-    if quietly(command, DEBIAN_FRONTEND="noninteractive").returncode == 0:
-        return
-    quietly(["apt-get", "update", "-q"])
-    second = quietly(command, DEBIAN_FRONTEND="noninteractive")
+    with no_service_started():
+        if quietly(command, DEBIAN_FRONTEND="noninteractive").returncode == 0:
+            return
+        quietly(["apt-get", "update", "-q"])
+        second = quietly(command, DEBIAN_FRONTEND="noninteractive")
     if second.returncode:
         raise SetupError(f"apt-get could not install {' '.join(packages)}:\n{second.stdout.strip()}")
 

@@ -108,18 +108,33 @@ def test_root_gets_the_venv_module(setup_env: ModuleType, monkeypatch: pytest.Mo
 
 
 def test_apt_refreshes_its_lists_once_and_then_says_what_went_wrong(
-    setup_env: ModuleType, monkeypatch: pytest.MonkeyPatch
+    setup_env: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     calls: list[list[str]] = []
+    policy = tmp_path / "policy-rc.d"
+    monkeypatch.setattr(setup_env, "POLICY", policy)
 
     def quietly(command: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
         calls.append(command[:2])
+        assert os.access(policy, os.X_OK)  # no service starts meanwhile
         return subprocess.CompletedProcess(command, 0 if command[1] == "update" else 100, "E: no such package")
 
     monkeypatch.setattr(setup_env, "quietly", quietly)
     with pytest.raises(setup_env.SetupError, match="no such package"):
         setup_env.apt_install(["nothing"])
     assert calls == [["apt-get", "install"], ["apt-get", "update"], ["apt-get", "install"]]
+    assert not policy.exists()
+
+
+def test_a_policy_of_the_machine_s_own_is_left_as_it_is(
+    setup_env: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy-rc.d"
+    policy.write_text("theirs", encoding="ascii")
+    monkeypatch.setattr(setup_env, "POLICY", policy)
+    with setup_env.no_service_started():
+        pass
+    assert policy.read_text(encoding="ascii") == "theirs"
 
 
 def test_what_pip_says_is_shown_when_it_fails(setup_env: ModuleType) -> None:
