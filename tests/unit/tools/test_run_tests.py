@@ -150,6 +150,22 @@ def test_missing_packages_are_named_where_root_is_missing(runner: ModuleType, mo
         runner.debian_packages(runner.Log("packages"))
 
 
+def test_a_package_that_does_not_exist_keeps_none_of_the_others_away(
+    runner: ModuleType, setup_env: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed: list[str] = []
+
+    def apt_install(packages: list[str]) -> None:
+        if "openjdk-17" in packages:
+            raise setup_env.SetupError("E: no such package")
+        installed.extend(packages)
+
+    monkeypatch.setattr(setup_env, "apt_install", apt_install)
+    refused = runner.install_what_exists(runner.Log("packages"), ["nginx", "openjdk-17", "slapd"])
+    assert refused == ["openjdk-17"]
+    assert installed == ["nginx", "slapd"]
+
+
 def test_pip_s_settings_reach_the_sanity_tests(runner: ModuleType) -> None:
     text = runner.pip_settings(Path(sys.prefix))
     assert text.startswith("[global]\n")
