@@ -108,3 +108,17 @@ def test_the_commands_that_the_pages_name_exist() -> None:
         text = page.read_text(encoding="utf-8")
         named = set(re.findall(r"(?:^    |`)make ([a-z]+)", text, re.M))
         assert named <= targets, page.name
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/fr/README.md"])
+def test_the_readme_names_all_that_a_person_can_call(page: str) -> None:
+    named = set(re.findall(r"`([a-z_]+)`", (ROOT / page).read_text(encoding="utf-8")))
+    plugins = {
+        path.stem
+        for kind in ("action", "filter", "inventory", "lookup", "modules")
+        for path in (ROOT / "plugins" / kind).glob("[!_]*.*")
+        if path.suffix in (".py", ".yml")
+    }
+    roles = {path.name for path in (ROOT / "roles").iterdir() if path.is_dir()}
+    playbooks = {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
+    assert plugins | roles | playbooks <= named
