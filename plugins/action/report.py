@@ -18,10 +18,15 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._attestations import load_attestations
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._attestations import (
+    Attestations,
+    load_attestation_file,
+    load_attestations,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import parse_instant
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import card_from_dictionary, device_card
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import load_policy
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._record_files import decode_records
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_fleet import Fleet
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_folder import (
     Destination,
@@ -39,7 +44,11 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_run im
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_terminal import MOST_URGENT, fleet_table
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import visible
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_words import load_words
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._waivers import load_waivers
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._waivers import (
+    Waivers,
+    load_waiver_file,
+    load_waivers,
+)
 
 display = Display()
 
@@ -59,6 +68,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 _PROGRESS_SECONDS = 5.0
 _DIFF_LINES = 200
 _NAMED = 10
+# Beyond it a file is refused as too large by its reader.
+_RECORD_FILE_LIMIT = 64 * 1024 * 1024
 
 
 class ReportError(ValueError):
@@ -85,14 +96,16 @@ class ActionModule(ActionBase):
 
     def _report(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
         names, given = _devices(options["devices"])
+        dest = look_at(options["dest"])
+        attestations, refused = _attestations(options["attestations"], dest)
+        waivers, refused_waivers = _waivers(options["waivers"], dest)
         rules = Rules(
             policy=load_policy(_plain(options["policy"])),
-            attestations=load_attestations(_plain(options["attestations"])),
-            waivers=load_waivers(_plain(options["waivers"])),
+            attestations=attestations,
+            waivers=waivers,
             now=_now(options["now"]),
         )
         mode = _mode(options["mode"])
-        dest = look_at(options["dest"])
         hostvars = task_vars.get("hostvars", {})
         for name in names:
             if name not in given and name not in hostvars:
@@ -116,6 +129,7 @@ class ActionModule(ActionBase):
                 )
                 changed = out.commit()
             warnings = [*out.warnings, *fleet.warnings, *_strangers(observations.strangers)]
+            warnings += _refusals("attestations", refused) + _refusals("waivers", refused_waivers)
         for text in warnings:
             display.warning(text)
         if not self._task.no_log:
@@ -140,6 +154,8 @@ class ActionModule(ActionBase):
                 )
 
     def _show(self, fleet: Fleet, language: str, dest: Destination, changed: bool, checking: bool) -> None:
+        if checking and not fleet.rows:
+            return  # a try whether a report could be written: there is nothing to show
         words = load_words(language)
         rows = [
             {"device": row.device, "verdict": row.verdict, "worst_severity": row.worst_severity, "next": row.next}
@@ -186,6 +202,57 @@ def _plain(value: Any) -> Any:
         return json.loads(json.dumps(value, default=str))
     except RecursionError:
         raise ReportError("an option is nested too deeply to be read.") from None
+
+
+def _files_and_entries(name: str, given: Sequence[Any], dest: Destination) -> tuple[list[tuple[str, str]], list[Any]]:
+    """Return (path, text) of the files of a list, and its other entries."""
+    files, entries = [], []
+    for item in given:
+        if not isinstance(item, str):
+            entries.append(_plain(item))
+            continue
+        path = os.path.abspath(os.path.expanduser(item))
+        if dest.holds(path):
+            raise ReportError(
+                f"{name}: '{path}' lies inside dest, which is replaced as a whole: copy it elsewhere and name the copy."
+            )
+        try:
+            with open(path, "rb") as file:
+                files.append((str(item), decode_records(file.read(_RECORD_FILE_LIMIT))))
+        except OSError as error:
+            raise ReportError(
+                f"{name}: '{path}' cannot be read ({error.strerror}): name a .csv or .yml file."
+            ) from None
+    return files, entries
+
+
+def _attestations(given: Sequence[Any], dest: Destination) -> tuple[Attestations, list[str]]:
+    """Return the attestations of files and of the list, and what is said of lines that cannot be used."""
+    files, entries = _files_and_entries("attestations", given, dest)
+    found, refused = load_attestations(entries), []
+    for path, text in files:
+        more, problems = load_attestation_file(path, text)
+        found = found.joined(more)
+        refused += problems
+    return found, refused
+
+
+def _waivers(given: Sequence[Any], dest: Destination) -> tuple[Waivers, list[str]]:
+    """Return the waivers of files and of the list, and what is said of lines that cannot be used."""
+    files, entries = _files_and_entries("waivers", given, dest)
+    found, refused = load_waivers(entries), []
+    for path, text in files:
+        more, problems = load_waiver_file(path, text)
+        found = found.joined(more)
+        refused += problems
+    return found, refused
+
+
+def _refusals(name: str, problems: Sequence[str]) -> list[str]:
+    shown = [f"{name}: this line is not used: {visible(problem, 300)}." for problem in problems[:_NAMED]]
+    if len(problems) > _NAMED:
+        shown.append(f"{name}: {len(problems) - _NAMED} more lines are not used.")
+    return shown
 
 
 def _devices(entries: Sequence[Any]) -> tuple[list[str], dict[str, dict[str, Any]]]:

@@ -27,7 +27,8 @@ options:
       - The devices to judge, as dictionaries with the options of M(biomed.cert_hygiene.device_probe).
         Only C(name) is required.
       - A device without any observation gets findings that say so.
-      - Beside those options, C(ports_allowed), C(peers) and C(vendor_limits) count here.
+      - Beside those options, C(ports_allowed), C(peers), C(vendor_limits), C(groups), C(time_zone), C(ntp_servers),
+        C(accounts) and C(trust_anchors_sha256) count here.
     type: list
     elements: dict
     required: true
@@ -39,14 +40,15 @@ options:
     description:
       - What people saw where no probe can look. Each has C(check), C(device), C(result) (V(pass) or V(fail)), C(by),
         C(on) and C(until), and may have C(endpoint) and C(note).
-      - An attestation only answers what could not be assessed otherwise, and only until its C(until).
+      - An attestation only answers what could not be assessed otherwise, and only until its C(until). Once past, it
+        gives the reason V(attestation_expired).
     type: list
     elements: dict
     default: []
   waivers:
     description:
-      - Failures that the hospital accepts for a time. Each has C(check), C(device), C(reason), C(justification),
-        C(approver) and C(until), and may have C(endpoint).
+      - Failures that the hospital accepts for a time. Each has C(check), C(device) or C(group), C(reason),
+        C(justification), C(approver) and C(until), and may have C(endpoint).
     type: list
     elements: dict
     default: []
@@ -109,7 +111,8 @@ _value:
       type: str
     endpoint:
       description:
-        - The endpoint, as C(service:port); C(peer:name:port) for a server that the device talks to.
+        - The endpoint, as C(service:port); C(peer:name:port) for a server that the device talks to; C(client:path) or
+          C(file:path) for a certificate file.
         - Null for what is judged once for the whole device.
       type: str
       sample: "https:443"
@@ -137,7 +140,8 @@ _value:
       type: str
       sample: "2027-01-21"
     source:
-      description: Where this is seen, one of V(network), V(gateway), V(appliance), V(cmms) and V(attestation).
+      description: Where this is seen, one of V(network), V(gateway), V(appliance), V(access), V(cmms) and
+        V(attestation).
       type: str
     references:
       description: The line of the white paper, and of the standards.

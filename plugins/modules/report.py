@@ -14,8 +14,9 @@ version_added: 0.1.0
 description:
   - Assesses every device against the checklist, sums the findings up, and writes the report folder, in one pass.
   - >-
-    The folder holds a fleet page, one printable sheet per device, C(summary.json) for other programs and
-    C(findings.csv) for a spreadsheet or the CMMS, in French, in English or in both.
+    The folder holds a fleet page, one printable sheet per device, C(summary.json) for other programs, C(findings.csv)
+    for a spreadsheet or the CMMS, and C(attestations-to-fill.csv) with what still needs a person, in French, in English
+    or in both.
   - >-
     The folder is written beside its place and swapped in as a whole: a reader sees the former report or the new one,
     also when the run is killed. With the same input and the same O(now), nothing changes.
@@ -53,13 +54,19 @@ options:
     description:
       - What persons saw and signed for, where no probe can look. Each has C(check), C(device), C(result) (C(pass) or
         C(fail)), C(by), C(on), C(until), and optionally C(endpoint) and C(note).
+      - An entry may also be the path of a file of them, C(.yml) (a list) or C(.csv) (with a line of titles, in French or
+        English), such as C(attestations-to-fill.csv) of an earlier report, filled in and kept outside O(dest).
+      - A line of a file that cannot be used is left out, with a warning that names it. One whose C(until) is past leaves
+        its point not assessed.
     type: list
     elements: raw
     default: []
   waivers:
     description:
-      - Failures that are accepted for a time. Each has C(check), C(device), C(reason), C(justification), C(approver),
-        C(until), and optionally C(endpoint).
+      - Failures that are accepted for a time. Each has C(check), C(device) or C(group) (of the inventory), C(reason),
+        C(justification), C(approver), C(until), and optionally C(endpoint).
+      - An entry may also be the path of a C(.yml) or C(.csv) file of them.
+      - A waived failure stays visible and counts apart. Another reason of the same check is a failure again.
     type: list
     elements: raw
     default: []

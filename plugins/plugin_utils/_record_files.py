@@ -27,7 +27,7 @@ _MAX_CHARACTERS = 16 * 1024 * 1024
 _DELIMITERS = (";", "\t", ",")
 _FRENCH_DATE = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
 # What a spreadsheet would compute gets an apostrophe in front when it is written; it goes when it is read.
-_GUARDED = re.compile(r"'(?=[=+\-@\t\r＝＋－＠])")
+_GUARDED = re.compile(r"\A'(?='*[=+\-@\t\r＝＋－＠])")
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -135,7 +135,7 @@ def _read_yaml(path: str, text: str, key: str) -> list[Row]:
             if isinstance(root, yaml.MappingNode):
                 named = {getattr(name, "value", None): value for name, value in root.value}
                 root = named.get(key, root)
-            if root is None:
+            if root is None or root.tag == "tag:yaml.org,2002:null":
                 return []
             if not isinstance(root, yaml.SequenceNode):
                 raise RecordFileError(f"{path}: a list is needed, or a list under the key {key}")

@@ -20,6 +20,7 @@ from datetime import datetime
 from typing import Any, BinaryIO
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._assess import assess_device, peer_label
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._attestation_sheet import sheet_head, sheet_lines
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._attestations import Attestations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import instant_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_csv import csv_head, csv_lines
@@ -38,6 +39,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_words 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._summary import SCHEMA_VERSION, summarize_device
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._waivers import Waivers
 
+ATTESTATION_SHEET = "attestations-to-fill.csv"
 LANGUAGES = {"fr": ("fr",), "en": ("en",), "both": ("fr", "en")}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -154,6 +156,7 @@ def _write_device(
         page = render_sheet(view, file=file, other=other, as_of=words.date_time(rules.now), words=words)
         out.write(f"{folder}devices/{file}", page)
         row.places[language] = tables[language].keep(csv_lines(line, said[language], words))
+        row.places[f"attest-{language}"] = tables[language].keep(sheet_lines(line, language))
 
 
 def _judge(
@@ -210,6 +213,7 @@ def _write_fleet(
         page = fleet.page(rules.policy, info, words)
         out.write_chunks(f"{folder}index.html", render_fleet(page, fleet.page_rows(words), other=other, words=words))
         out.write_chunks(f"{folder}findings.csv", _csv(fleet, language, tables[language]))
+        out.write_chunks(f"{folder}{ATTESTATION_SHEET}", _attestation_sheet(fleet, language, tables[language]))
         parts.append(
             {
                 "language": language,
@@ -229,6 +233,12 @@ def _csv(fleet: Fleet, language: str, table: _Spool) -> Iterator[bytes]:
     yield csv_head(load_words(language))
     for row in fleet.rows:
         yield table.read(row.places[language])
+
+
+def _attestation_sheet(fleet: Fleet, language: str, table: _Spool) -> Iterator[bytes]:
+    yield sheet_head(language)
+    for row in fleet.rows:
+        yield table.read(row.places[f"attest-{language}"])
 
 
 def _summary(fleet: Fleet, rules: Rules, info: Mapping[str, Any], lines: _Spool) -> Iterator[bytes]:

@@ -350,3 +350,35 @@ def test_the_documentation_and_the_code_agree_on_the_options() -> None:
         name: {key: value for key, value in entry.items() if key != "description"} for name, entry in options.items()
     }
     assert documented == action.ARGUMENTS
+
+
+def test_attestations_and_waivers_may_be_files(tmp_path: Path) -> None:
+    play = Play(tmp_path / "play")
+    (play.folder / "site.csv").write_text(
+        "DM;Point de contrôle;Résultat;Par;Le;Jusqu'au\n"
+        "echo-004;label;conforme;A. Martin;20/11/2026;20/11/2027\n"
+        "echo-004;lable;conforme;A. Martin;20/11/2026;20/11/2027\n",
+        encoding="cp1252",
+    )
+    (play.folder / "waivers.yml").write_text(
+        "- {check: tls_versions, group: ungrouped, reason: plaintext_service, justification: spare, approver: RSSI,"
+        " until: 2026-12-31}\n"
+    )
+    [result], said = play.run([{"attestations": ["site.csv"], "waivers": ["waivers.yml"], "dest": "report"}])
+    assert result["failed"] is False
+    assert result["totals"]["findings"]["waived"] == 1
+    assert "site.csv, line 3.check: 'lable' is not known" in re.sub(r"\s+", " ", said)
+    summary = json.loads((play.folder / "report" / "summary.json").read_text(encoding="utf-8"))
+    [echo] = [line for line in summary["devices"] if line["device"] == "echo-004"]
+    [label] = [item for item in echo["findings"] if item["check"] == "label"]
+    assert (label["reason"], label["observed"]["attestation"]["where"]) == ("attested_pass", "site.csv, line 2")
+    sheet = (play.folder / "report" / "fr" / "attestations-to-fill.csv").read_bytes()
+    assert b"echo-004;time_zone;" in sheet and b"echo-004;label;" not in sheet
+
+    # The sheet of a report is replaced with it: what was filled in must lie elsewhere.
+    inside = {"attestations": ["report/fr/attestations-to-fill.csv"], "dest": "report"}
+    missing, table = {"waivers": ["waivers.toml"]}, {"attestations": ["hosts.yml"]}
+    results, _said = play.run([inside, missing, table])
+    assert "lies inside dest" in results[0]["msg"]
+    assert "cannot be read" in results[1]["msg"]
+    assert "a list is needed" in results[2]["msg"]

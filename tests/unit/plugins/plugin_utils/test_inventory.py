@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 import yaml
 
@@ -33,6 +35,9 @@ def test_a_full_card() -> None:
             "device_probe_consent": CONSENT,
             "device_criticality": "high",
             "device_vendor_limits": {"tls_versions": "needs 5.2"},
+            "device_accounts": [{"name": "root"}, {"name": "acme", "until": date(2027, 6, 30), "owner": "Acme"}],
+            "device_trust_anchors_sha256": ":".join(["AB"] * 32),
+            "group_names": ["imaging", "medical_devices"],
         },
     )
     assert card["invalid"] is None
@@ -45,6 +50,17 @@ def test_a_full_card() -> None:
     assert card["peers"] == [{"address": "pacs.hopital.example", "port": 2762, "service": "dicom", "names": []}]
     assert card["consent"] is True
     assert card["vantage"] == "localhost"
+    assert card["accounts"] == [
+        {"name": "root", "until": None, "owner": None},
+        {"name": "acme", "until": "2027-06-30T23:59:59Z", "owner": "Acme"},
+    ]
+    assert card["trust_anchors_sha256"] == ["ab" * 32]
+    assert card["groups"] == ["imaging", "medical_devices"]
+
+
+def test_no_list_of_accounts_is_not_an_empty_one() -> None:
+    assert device_card("a", {})["accounts"] is None
+    assert device_card("a", {"device_accounts": []})["accounts"] == []
 
 
 @pytest.mark.parametrize(
@@ -97,6 +113,12 @@ def test_the_address_falls_back_to_the_inventory(variables: dict[str, object], a
         ({"device_probe_consent": True}, "device_probe_consent: who agreed and when is needed"),
         ({"device_probe_consent": {"by": "A"}}, "device_probe_consent: who agreed and when is needed"),
         ({"device_criticality": "vital"}, "device_criticality: one of critical, high, medium, low is needed"),
+        ({"device_accounts": ["root"]}, "device_accounts[0]: a dictionary with name is needed"),
+        ({"device_accounts": [{"until": "2027-01-01"}]}, "device_accounts[0]: name is missing"),
+        ({"device_accounts": [{"name": 7}]}, "device_accounts[0].name: a text is needed"),
+        ({"device_accounts": [{"name": "a", "until": "31/12/2026"}]}, "device_accounts[0].until: a date such as"),
+        ({"device_accounts": [{"name": "a", "password": "x"}]}, "device_accounts[0]: unknown key 'password'"),
+        ({"device_trust_anchors_sha256": ["ab"]}, "device_trust_anchors_sha256[0]: a SHA-256 of 64 hexadecimal"),
         ({"device_in_use": "perhaps"}, "device_in_use: true or false is needed"),
     ],
 )

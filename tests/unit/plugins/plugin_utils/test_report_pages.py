@@ -366,7 +366,7 @@ def test_the_folder_is_laid_out_as_promised(report: Path) -> None:
     top = {str(path.relative_to(report)) for path in report.rglob("*") if path.is_file()}
     wanted = {"index.html", "summary.json", ".biomed-cert-hygiene-report"}
     for language in ("fr", "en"):
-        wanted |= {f"{language}/index.html", f"{language}/findings.csv"}
+        wanted |= {f"{language}/{name}" for name in ("index.html", "findings.csv", "attestations-to-fill.csv")}
         wanted |= {f"{language}/devices/{sheet_name(name)}" for name in names}
     assert top == wanted
 
@@ -378,6 +378,7 @@ def test_one_language_has_no_folder_of_its_own(tmp_path: Path, language: str) ->
     assert {str(path.relative_to(dest)) for path in dest.rglob("*") if path.is_file()} == {
         "index.html",
         "findings.csv",
+        "attestations-to-fill.csv",
         "summary.json",
         ".biomed-cert-hygiene-report",
         f"devices/{sheet_name('x')}",
