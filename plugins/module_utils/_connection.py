@@ -16,8 +16,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._event_loop im
     writable,
 )
 
-#: How long the device may take to answer our FIN before we close all the same.
-_CLOSING_SECONDS = 0.5
+#: How long the device may take to answer our FIN before we close all the same; and where its time was over already.
+_CLOSING_SECONDS, _HURRIED_SECONDS = 0.5, 0.05
 _READ_SIZE = 16384
 
 
@@ -122,7 +122,8 @@ class Connection:
         try:
             if not self._ended:
                 self._sock.shutdown(socket.SHUT_WR)
-                deadline = time.monotonic() + _CLOSING_SECONDS
+                now = time.monotonic()
+                deadline = now + (_CLOSING_SECONDS if now < self.deadline else _HURRIED_SECONDS)
                 while self._budget > 0 and time.monotonic() < deadline:
                     await readable(self._sock, deadline)
                     data = self._sock.recv(_READ_SIZE)

@@ -52,6 +52,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire impo
 _SILENCES = 2
 #: Datagrams that are looked at for the answer to one SNTP query.
 _DATAGRAMS = 8
+#: A device that was never heard is tried twice, and both tries together stay below one `timeout`.
+_FIRST_TRY, _NEXT_TRY = 0.55, 0.35
 #: How long a refusal of our missing client certificate may take after Finished (TLS 1.3).
 _REFUSAL_SECONDS = 1.0
 #: How long a page may take to end after its headers.
@@ -242,7 +244,7 @@ class DeviceVisit:
     async def _connect(self, port: int) -> Connection:
         """One more connection, after the pause; NoConnection, or VisitOver where the breaker trips."""
         await self._await_turn()
-        deadline = min(time.monotonic() + self.settings.timeout, self._deadline)
+        deadline = min(time.monotonic() + self._patience(), self._deadline)
         target = self._target(port)
         try:
             connection = await Connection.open(self.family, target, self.traffic, deadline, self.settings.max_bytes)
@@ -257,6 +259,12 @@ class DeviceVisit:
             raise
         self._answered[port] = "open"
         return connection
+
+    def _patience(self) -> float:
+        """Seconds that the next connection may take."""
+        if self.traffic.bytes_received or "closed" in self._answered.values():
+            return self.settings.timeout
+        return self.settings.timeout * (_NEXT_TRY if self._silences or self._unanswered else _FIRST_TRY)
 
     async def _check_alive(self) -> None:
         """After a connect that nobody answered: a filtered port, or a device that has gone?"""

@@ -305,7 +305,8 @@ class Tls:
     """Speaks TLS with Python's own ssl, and answers HTTP where it has a page.
 
     `shape` cuts what is sent into pieces; `page` makes an HTTP answer of a request; `gate(hello)` may answer the
-    first bytes itself: with bytes (sent, then the end), with b"" (the end), or None to let TLS go on.
+    first bytes itself: with bytes (sent, then the end), with b"" (the end), or None to let TLS go on; `keep_open`:
+    it waits for more after its page.
     """
 
     def __init__(
@@ -315,12 +316,14 @@ class Tls:
         shape: Shape | None = None,
         gate: Callable[[bytes], bytes | None] | None = None,
         pause: float = 0.0,
+        keep_open: bool = False,
     ) -> None:
         self._context = context
         self._page = page
         self._shape = shape
         self._gate = gate
         self._pause = pause
+        self._keep_open = keep_open
         self.requests: list[bytes] = []
         self.handshakes = 0
 
@@ -351,6 +354,9 @@ class Tls:
                         self.requests.append(request)
                         if self._page is not None:
                             tls.write(self._page(request))
+                            if self._keep_open:
+                                request = b""
+                                continue
                             with contextlib.suppress(ssl.SSLError):
                                 tls.unwrap()
                             break

@@ -127,6 +127,28 @@ def test_a_device_that_trickles_for_ever_ends_at_the_deadline() -> None:
         assert time.monotonic() - started < 1.6
 
 
+def test_a_device_that_floods_for_ever_ends_at_the_deadline() -> None:
+    """There is always something to read: no wait ever begins."""
+
+    def floods(link: Link) -> None:
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end and link.ending == "open":
+            try:
+                link.sock.sendall(bytes(1 << 20))
+            except OSError:
+                return
+
+    async def talk(connection: Connection) -> None:
+        with pytest.raises(DeadlineExpired):
+            while await connection.receive():
+                pass
+
+    with Device(floods) as device:
+        started = time.monotonic()
+        converse(device.port, talk, seconds=0.3, max_bytes=1 << 40)
+        assert time.monotonic() - started < 1.2
+
+
 def test_no_more_than_max_bytes_is_read() -> None:
     def floods(link: Link) -> None:
         for _block in range(100):

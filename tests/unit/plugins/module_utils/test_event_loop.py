@@ -67,6 +67,35 @@ def test_a_timer_of_an_earlier_wait_does_not_end_a_later_one() -> None:
     theirs.close()
 
 
+def test_nor_does_one_that_expires_together_with_another() -> None:
+    ours, theirs = socket.socketpair()
+    woken: list[float] = []
+
+    async def reader() -> None:
+        await readable(ours, time.monotonic() + 0.11)  # comes at once; its timer is still set
+        ours.recv(10)
+        started = time.monotonic()
+        with pytest.raises(DeadlineExpired):
+            await readable(ours, started + 0.5)
+        woken.append(time.monotonic() - started)
+
+    async def sleeper() -> None:
+        await sleep_until(time.monotonic() + 0.1)
+
+    async def busy() -> None:
+        await sleep_until(time.monotonic() + 0.05)
+        time.sleep(0.15)  # both timers expire meanwhile
+
+    theirs.send(b"x")
+    loop = EventLoop()
+    for coroutine in (reader(), sleeper(), busy()):
+        loop.spawn(coroutine)
+    loop.run()
+    assert woken[0] >= 0.49
+    ours.close()
+    theirs.close()
+
+
 def test_many_sleepers_sleep_at_the_same_time() -> None:
     order: list[int] = []
 

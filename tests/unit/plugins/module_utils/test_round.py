@@ -143,7 +143,7 @@ def test_dead_and_silent_devices_cost_their_neighbours_nothing(credentials: Cred
         ended: dict[str, float] = {}
         started = time.monotonic()
         Round(
-            Settings(timeout=0.8, pause=0.0),
+            Settings(timeout=1.0, pause=0.0),
             3,
             0,
             lambda seen: ended.update({seen["device"]: time.monotonic() - started}),
@@ -154,7 +154,8 @@ def test_dead_and_silent_devices_cost_their_neighbours_nothing(credentials: Cred
                 named("alive", alive.port, alive.address, "dicom"),
             ]
         )
-    assert ended["alive"] < 0.7 < ended["dead"] < ended["mute"] < 2.6
+    assert ended["alive"] < 0.7
+    assert 0.4 < ended["dead"] < 1.2 and 0.7 < ended["mute"] < 1.5
 
 
 def test_a_name_that_is_unknown_is_no_visit() -> None:

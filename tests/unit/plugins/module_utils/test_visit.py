@@ -67,7 +67,7 @@ def test_a_device_that_falls_silent_is_left_alone_after_two_silences(modern: Tls
 def test_a_device_that_is_silent_now_and_then_is_not_given_up(credentials: Credentials) -> None:
     tls = Tls(server_context(credentials(), ("TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")))
     with Device(in_turn(silent, tls)) as device:
-        raw = visit(card([(device.port, "dicom")]), timeout=0.4)
+        raw = visit(card([(device.port, "dicom")]), timeout=2.0)
     assert raw["outcome"] == "observed"
     assert raw["endpoints"][0]["versions"]["TLSv1.0"]["status"] == "accepted"
 
@@ -120,13 +120,35 @@ def test_a_device_that_goes_dark_between_two_ports_is_aborted(modern: Tls) -> No
     assert raw["ports"] == {}
 
 
-def test_a_device_that_answers_nothing_costs_two_time_outs() -> None:
+def test_a_device_that_answers_nothing_costs_one_time_out() -> None:
     with Filtered() as one, Filtered() as two, Filtered() as three:
         started = time.monotonic()
         endpoints = [(one.port, "https"), (two.port, "dicom"), (three.port, "mllp")]
-        raw = visit(card(endpoints, ports=[{"port": 23}]), timeout=0.3)
-        assert time.monotonic() - started < 1.0
+        raw = visit(card(endpoints, ports=[{"port": 23}]), timeout=1.0)
+        assert 0.85 < time.monotonic() - started < 1.0
     assert (raw["outcome"], raw["reason"], raw["connections"]) == ("unreachable", "no_answer", 2)
+
+
+def test_a_device_that_only_accepts_costs_one_time_out() -> None:
+    with Device(silent) as device:
+        started = time.monotonic()
+        raw = visit(card([(device.port, "https"), (device.port, "dicom")]), timeout=1.0)
+        assert 0.85 < time.monotonic() - started < 1.15
+        assert (raw["outcome"], raw["connections"], device.endings()) == ("aborted", 2, ["eof", "eof"])
+
+
+def test_a_device_that_was_heard_gets_the_whole_time_out(credentials: Credentials) -> None:
+    tls = Tls(server_context(credentials(), ("TLSv1.2",)))
+
+    def slow(link: Link) -> None:
+        if link.number:
+            time.sleep(0.9)
+        tls(link)
+
+    with Device(slow) as device:
+        raw = visit(card([(device.port, "dicom")]), timeout=1.2)
+    assert raw["outcome"] == "observed"
+    assert statuses(raw["endpoints"][0]) == exactly("TLSv1.2")
 
 
 # -- limits
@@ -169,6 +191,7 @@ def test_the_time_of_a_device_is_bounded(modern: Tls) -> None:
     assert (raw["outcome"], raw["reason"]) == ("aborted", "visit_time_over")
     # It was cut short: it may have answered.
     assert raw["endpoints"][0]["error"] == "visit_time_over"
+    assert statuses(raw["endpoints"][0])["TLSv1.3"] == "not_tested"
 
 
 def test_endpoints_and_ports_are_asked_in_the_order_given(modern: Tls) -> None:
@@ -310,15 +333,19 @@ def test_a_page_that_never_ends_costs_a_second(credentials: Credentials) -> None
     def endless(request: bytes) -> bytes:
         return web_page()(request).replace(b"Content-Length: 5", b"Content-Length: 99999")
 
-    class Stays(Tls):
-        def __call__(self, link: Link) -> None:
-            link.finish = link.drain  # type: ignore[method-assign]
-            super().__call__(link)
-
-    with Device(Stays(server_context(credentials()), endless)) as device:
+    with Device(Tls(server_context(credentials()), endless, keep_open=True)) as device:
         started = time.monotonic()
         seen = probe(device.port, "https", timeout=5)
         assert time.monotonic() - started < 3.5
+    assert len(seen["visit"]["clock"]["samples"]) == 1
+
+
+def test_a_page_that_is_whole_is_not_waited_for(credentials: Credentials) -> None:
+    with Device(Tls(server_context(credentials()), web_page(), keep_open=True)) as device:
+        started = time.monotonic()
+        seen = probe(device.port, "https", timeout=5)
+        assert time.monotonic() - started < 0.9
+        assert set(device.endings()) == {"eof"}
     assert len(seen["visit"]["clock"]["samples"]) == 1
 
 

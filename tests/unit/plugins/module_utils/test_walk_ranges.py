@@ -64,6 +64,15 @@ def test_a_modern_https_device_costs_four_connections_and_1100_bytes(credentials
     assert seen["versions"]["TLSv1.3"] == {"status": "accepted", "evidence": "server_hello"}
 
 
+def test_no_hello_is_padded(credentials: Credentials) -> None:
+    """OpenSSL would pad a hello of 256 to 511 bytes to 512."""
+    name = "a" * 60 + "." + "b" * 20 + ".example"
+    with Device(Tls(server_context(credentials(), ("TLSv1.2",)), web_page())) as device:
+        probe(device.port, "https", [name])
+        assert 260 < 5 + int.from_bytes(device.links[-1].received[3:5], "big") < 300
+        assert all(len(link.received) <= 255 for link in device.links[:-1])
+
+
 def test_a_device_without_http_costs_three_connections(credentials: Credentials) -> None:
     with Device(Tls(server_context(credentials()))) as device:
         seen = probe(device.port, "dicom", [pki.NAME])
