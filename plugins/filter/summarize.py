@@ -94,6 +94,11 @@ _value:
         inventory_number:
           description: The inventory number, as given.
           type: str
+        priority:
+          description:
+            - The clinical priority of its weightiest failure, severity times criticality times exposure.
+            - 0 where nothing fails.
+          type: float
         counts:
           description: The number of findings by status.
           type: dict

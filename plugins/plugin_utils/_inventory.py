@@ -39,18 +39,18 @@ def device_card(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
     """
 
     def read(key: str) -> Any:
-        value = _read(variables, _HOST_VARIABLES[key])
+        value = _read(variables, _LABELS[key])
         if key == "address" and value is None:
             value = _read(variables, "ansible_host")
             return name if value is None else value
         return value
 
-    return _card(name, read, _HOST_VARIABLES, _recorded_consent)
+    return _card(name, read, _LABELS, _recorded_consent)
 
 
 def card_from_dictionary(device: Mapping[str, Any]) -> dict[str, Any]:
     """The card of a device that was given as a dictionary. Never raises for a wrong value."""
-    labels = {key: key for key in _HOST_VARIABLES}
+    labels = {key: key for key in _LABELS}
     return _card(str(device.get("name")), lambda key: _read(device, key), labels, _flag)
 
 
@@ -76,8 +76,9 @@ _HOST_VARIABLES = {
     "vendor_limits": "device_vendor_limits",
     "accounts": "device_accounts",
     "trust_anchors_sha256": "device_trust_anchors_sha256",
-    "groups": "group_names",
 }
+#: The same, and what Ansible itself says of a host.
+_LABELS = {**_HOST_VARIABLES, "groups": "group_names"}
 
 
 def _read(variables: Mapping[str, Any], key: str) -> Any:

@@ -12,14 +12,15 @@ from typing import Any
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import SEVERITIES, STATUSES, load_checklist
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._finding import PEER_PREFIX
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import instant_text, require_aware
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._priority import (
+    device_priority,
+    finding_weight,
+    severity_weight,
+)
 
 SCHEMA_VERSION = 1
 VERDICTS = ("non_compliant", "incomplete", "compliant_with_waivers", "compliant")
 
-_SEVERITY_WEIGHT = {"critical": 4, "high": 3, "medium": 2, "low": 1, "info": 0}
-# A device whose criticality nobody has written down counts as an ordinary one.
-_CRITICALITY_WEIGHT = {"critical": 4, "high": 3, "medium": 2, "low": 1}
-_UNKNOWN_CRITICALITY = 2
 _NO_DUE = "9999-12-31"
 #: White paper, annex 2: the clock comes first, since a wrong one explains most other failures.
 _CLOCK_CHECK = "clock_offset"
@@ -35,14 +36,14 @@ def verdict_of(counts: Mapping[str, int]) -> str:
 
 
 def _next(findings: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """What to do first: the gravest failure (the clock before others, then the nearest date), else what to look at."""
+    """What to do first: the weightiest failure (of equals the clock, then the nearest date), else what to look at."""
     order = {check.name: check.order for check in load_checklist().checks}
 
     def urgency(finding: Mapping[str, Any]) -> tuple[Any, ...]:
         check = finding.get("check")
         return (
             finding.get("status") != "fail",
-            -_SEVERITY_WEIGHT.get(str(finding.get("severity")), 0),
+            -finding_weight(finding),
             check != _CLOCK_CHECK,
             finding.get("due") or _NO_DUE,
             order.get(str(check), len(order)),
@@ -83,6 +84,7 @@ def summarize_device(device: Mapping[str, Any], findings: Iterable[Mapping[str, 
         "criticality": device.get("criticality"),
         "service": device.get("service"),
         "inventory_number": device.get("inventory_number"),
+        "priority": device_priority(device, kept),
         "counts": counts,
         "next": _next(kept),
         "findings": kept,
@@ -98,10 +100,8 @@ def was_aborted(line: Mapping[str, Any]) -> bool:
 
 
 def order_key(line: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Where a device stands in the fleet: aborted visits first, then severity x criticality, then name."""
-    severity = _SEVERITY_WEIGHT.get(line["worst_severity"] or "info", 0)
-    weight = _CRITICALITY_WEIGHT.get(line["criticality"] or "", _UNKNOWN_CRITICALITY)
-    return (not was_aborted(line), -severity * weight, -severity, str(line["device"]))
+    """Where a device stands in the fleet: aborted visits first, then by clinical priority, then by name."""
+    return (not was_aborted(line), -line["priority"], -severity_weight(line["worst_severity"]), str(line["device"]))
 
 
 def empty_totals() -> dict[str, Any]:

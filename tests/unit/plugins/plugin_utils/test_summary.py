@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import SEVERITIES, load_checklist
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import CRITICALITIES
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._summary import (
     summarize,
     summarize_device,
@@ -70,6 +73,7 @@ def test_a_devices_line() -> None:
         "criticality": "high",
         "service": "Radiology",
         "inventory_number": "42",
+        "priority": 3 * 3 * 1.5,
         "counts": {"pass": 1, "fail": 2, "not_applicable": 0, "not_assessed": 0, "waived": 1},
         "next": {
             "check": "certificate_validity",
@@ -125,6 +129,61 @@ def test_a_devices_line() -> None:
 def test_what_comes_next(findings: list[dict[str, Any]], first: str | None) -> None:
     step = summarize_device({"name": "d"}, findings)["next"]
     assert (None if step is None else step["reason"]) == first
+
+
+@pytest.mark.parametrize(
+    ("card", "failure", "priority"),
+    [
+        ({}, {}, 0),
+        ({}, {"severity": "critical"}, 4 * 2 * 1.5),
+        ({"criticality": "critical"}, {"severity": "critical"}, 4 * 4 * 1.5),
+        ({"criticality": "low", "in_use": False}, {"severity": "medium"}, 2),
+        ({"criticality": "low", "in_use": True}, {"severity": "medium"}, 3),
+        ({"criticality": ["x"], "in_use": "perhaps"}, {"severity": "low"}, 1 * 2 * 1.5),
+        ({"in_use": False}, {"severity": "high", "reason": "insecure_service_open"}, 3 * 2 * 1.5),
+        ({"in_use": False}, {"severity": "critical", "reason": "clock_at_epoch"}, 4 * 2 * 1.5),
+        # A port in clear that a firewall hides can be used by nobody on the network.
+        (
+            {"in_use": False},
+            {
+                "severity": "high",
+                "reason": "insecure_service_open",
+                "observed": {"insecure": [{"port": 23}], "hidden_from_network": [{"port": 23}, {"port": 80}]},
+            },
+            3 * 2,
+        ),
+        (
+            {"in_use": False},
+            {
+                "severity": "high",
+                "reason": "insecure_service_open",
+                "observed": {"insecure": [{"port": 23}, {"port": 21}], "hidden_from_network": [{"port": 23}]},
+            },
+            3 * 2 * 1.5,
+        ),
+    ],
+)
+def test_the_clinical_priority(card: dict[str, Any], failure: dict[str, Any], priority: float) -> None:
+    found = [finding(), finding("waived", "critical"), finding("not_assessed")]
+    found += [finding("fail", **failure)] if failure else []
+    assert summarize_device({"name": "d", **card}, found)["priority"] == priority
+
+
+def test_exposure_comes_before_what_is_as_grave() -> None:
+    found = [finding("fail", "high", reason="a"), finding("fail", "high", reason="insecure_service_open")]
+    step = summarize_device({"name": "d"}, found)["next"]
+    assert step is not None and step["reason"] == "insecure_service_open"
+    cards = [{"name": name, "criticality": "high", "in_use": name == "used"} for name in ("idle", "used")]
+    failures = [finding("fail", "high", device=card["name"]) for card in cards]
+    assert [line["device"] for line in summarize(failures, cards, NOW)["devices"]] == ["used", "idle"]
+
+
+def test_the_table_of_priorities_names_reasons_that_fail() -> None:
+    reasons = [item for check in load_checklist().checks for item in check.reasons.values()]
+    failing = {reason.name for reason in reasons if reason.status == "fail"}
+    table = load_data("priority")
+    assert set(table["exposure"]) <= failing
+    assert tuple(table["severity"]) == SEVERITIES and set(table["criticality"]) == set(CRITICALITIES)
 
 
 def test_the_order_of_devices() -> None:
