@@ -9,11 +9,13 @@ import base64
 import json
 import os
 import shutil
+import ssl
 import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
@@ -42,6 +44,15 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory imp
     distinct_peers,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._observation_file import write_observations
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._ocsp import (
+    CONTENT_TYPE,
+    MAX_ANSWER,
+    OcspError,
+    build_request,
+    issuer_of,
+    read_answer,
+    with_answer,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._revocation import load_crls
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._signatures import CRYPTOGRAPHY_ERROR
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._trust import TrustJudge
@@ -54,6 +65,7 @@ _PROGRESS_SECONDS = 5.0
 #: The lists of the largest authorities are a few tens of megabytes.
 _MAX_CRL = 64 * 1024 * 1024
 _CRL_SECONDS = 20.0
+_OCSP_SECONDS = 10.0
 _VISIT_OPTIONS = (
     "depth",
     "timeout",
@@ -103,6 +115,8 @@ class ActionModule(ActionBase):
             self._observation(card, raw, judge, vantage, now, clock, bool(options["crls"]))
             for card in cards + visited[len(consenting) :]
         ]
+        if options["ocsp"]:
+            _ask_ocsp(options["ocsp"], observations, judge_parts[0], now)
         outcomes = Counter(observation["outcome"] for observation in observations[: len(cards)])
         result: dict[str, Any] = {
             "changed": False,
@@ -354,6 +368,7 @@ _ARGUMENTS: dict[str, Any] = {
     "devices": {"type": "list", "elements": "raw", "required": True},
     "trust_anchors": {"type": "list", "elements": "str", "default": []},
     "crls": {"type": "list", "elements": "str", "default": []},
+    "ocsp": {"type": "str"},
     "depth": {"type": "str", "choices": ["quick", "normal", "handshake"], "default": "normal"},
     "timeout": {"type": "float", "default": 5.0},
     "device_timeout": {"type": "float", "default": 60.0},
@@ -372,6 +387,38 @@ def _why(result: Mapping[str, Any]) -> str:
     written = str(result.get("module_stderr") or result.get("module_stdout") or "").strip().splitlines()
     last = written[-1].strip()[:300] if written else ""
     return " ".join(part for part in (said, last) if part) or f"the module ended with {result.get('rc')}."
+
+
+def _ask_ocsp(responder: str, observations: list[dict[str, Any]], anchors: list[bytes], now: datetime) -> None:
+    """Ask the responder about every leaf that is trusted otherwise, each once; write the answers into the trust."""
+    endpoints = [
+        endpoint
+        for observation in observations
+        for endpoint in observation["endpoints"]
+        if endpoint["chain"] and endpoint["trust"]["status"] == "trusted"
+    ]
+    chains = {endpoint["chain"][0]["fingerprint_sha256"]: endpoint["chain"] for endpoint in endpoints}
+    known = {entry["pem"]: None for endpoint in endpoints for entry in endpoint["chain"][1:]}
+    authorities = [ssl.PEM_cert_to_DER_cert(pem) for pem in known] + anchors
+
+    def ask(chain: list[dict[str, Any]]) -> dict[str, Any]:
+        leaf = ssl.PEM_cert_to_DER_cert(chain[0]["pem"])
+        issuer = issuer_of(leaf, authorities)
+        if issuer is None:
+            return {"status": "not_assessed", "detail": "the issuer's certificate is not known", "date": None}
+        try:
+            request = build_request(leaf, issuer)
+            return read_answer(fetch(responder, _OCSP_SECONDS, MAX_ANSWER, request, CONTENT_TYPE), leaf, issuer, now)
+        except (OcspError, FetchError) as error:
+            return {"status": "not_assessed", "detail": f"no OCSP answer: {error}", "date": None}
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        answers = dict(zip(chains, pool.map(ask, chains.values()), strict=True))
+    for endpoint in endpoints:
+        endpoint["trust"] = with_answer(endpoint["trust"], answers[endpoint["chain"][0]["fingerprint_sha256"]])
+    silent = [answer["detail"] for answer in answers.values() if answer["status"] == "not_assessed"]
+    if silent:
+        display.warning(f"device_probe: OCSP left {len(silent)} certificates open, the first because: {silent[0]}")
 
 
 class _Progress:

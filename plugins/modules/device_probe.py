@@ -51,6 +51,12 @@ options:
     type: list
     elements: str
     default: []
+  ocsp:
+    description:
+      - The http or https address of the authority's OCSP responder, which the control node asks about every certificate
+        that is trusted otherwise. It is never asked by or of a device.
+      - A certificate that it does not clear is not assessed, and never taken for trusted.
+    type: str
   depth:
     description:
       - V(quick) sends the fewest hellos and marks what it inferred; it reads no clock.
@@ -205,6 +211,7 @@ def main() -> None:
             "devices": {"type": "list", "elements": "raw", "required": True},
             "trust_anchors": {"type": "list", "elements": "str", "default": []},
             "crls": {"type": "list", "elements": "str", "default": []},
+            "ocsp": {"type": "str"},
             "depth": {"type": "str", "choices": ["quick", "normal", "handshake"], "default": "normal"},
             "timeout": {"type": "float", "default": 5.0},
             "device_timeout": {"type": "float", "default": 60.0},

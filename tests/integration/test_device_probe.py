@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,57 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from integration.runs import environment
 from lab.hospital import Hospital
 
 Probe = Callable[..., tuple[dict[str, Any], str]]
-
-PLUGINS = Path(__file__).with_name("connection_plugins")
-
-
-@pytest.fixture
-def probe(tmp_path: Path, collections: Path) -> Probe:
-    """Run one device_probe task with these options; its result, and all that was printed."""
-
-    def run(check: bool = False, host: dict[str, Any] | None = None, **options: Any) -> tuple[dict[str, Any], str]:
-        play = {
-            "hosts": "vantage",
-            "gather_facts": False,
-            "tasks": [
-                {"biomed.cert_hygiene.device_probe": options, "register": "result", "ignore_errors": True},
-                {
-                    "ansible.builtin.copy": {
-                        "content": "{{ result | to_json }}",
-                        "dest": str(tmp_path / "result.json"),
-                    },
-                    "check_mode": False,
-                    "delegate_to": "localhost",
-                },
-            ],
-        }
-        (tmp_path / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
-        here = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
-        inventory = {"all": {"hosts": {"vantage": {**here, **(host or {})}, "localhost": here}}}
-        (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
-        finished = subprocess.run(
-            [
-                str(Path(sys.executable).with_name("ansible-playbook")),
-                *("-i", "hosts.yml", "play.yml"),
-                *(["--check"] if check else []),
-            ],
-            cwd=tmp_path,
-            env={**environment(tmp_path, collections), "ANSIBLE_CONNECTION_PLUGINS": str(PLUGINS)},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        output = finished.stdout + finished.stderr
-        assert finished.returncode == 0, output
-        return json.loads((tmp_path / "result.json").read_text(encoding="utf-8")), output
-
-    return run
 
 
 def description(hospital: Hospital, name: str, **changes: Any) -> dict[str, Any]:

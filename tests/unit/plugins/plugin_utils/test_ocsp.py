@@ -1,0 +1,120 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An OCSP answer says good only while it is current, about this certificate, and signed by who may."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509 import ocsp
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._ocsp import OcspError, build_request, read_answer
+from ansible_collections.biomed.cert_hygiene.tests.unit import pki_factory as pki
+
+ISSUER = pki.make("Hospital Issuing", ca=True)
+RSA_ISSUER = pki.make("Hospital RSA", ca=True, kind="rsa2048")
+DEVICE = pki.make("echo-004", ISSUER, dns=["echo-004.hopital.example"])
+RSA_DEVICE = pki.make("echo-005", RSA_ISSUER, dns=["echo-005.hopital.example"])
+OTHER = pki.make("echo-006", ISSUER, dns=["echo-006.hopital.example"])
+STRANGER = pki.make("Somebody Else", ca=True)
+_SIGNING = (x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.OCSP_SIGNING]), False)
+DELEGATE = pki.make("Hospital OCSP", ISSUER, extra=[_SIGNING])
+EXPIRED_DELEGATE = pki.make("Old OCSP", ISSUER, days=(-90, -1), extra=[_SIGNING])
+NO_DELEGATE = pki.make("Hospital Web", ISSUER, dns=["web.hopital.example"])
+
+
+def answer(
+    device: pki.Identity = DEVICE,
+    issuer: pki.Identity = ISSUER,
+    signer: pki.Identity | None = None,
+    status: ocsp.OCSPCertStatus = ocsp.OCSPCertStatus.GOOD,
+    hours: tuple[float, float | None] = (-1, 24),
+    delegates: tuple[pki.Identity, ...] = (),
+) -> bytes:
+    revoked = status == ocsp.OCSPCertStatus.REVOKED
+    signer = signer or issuer
+    builder = (
+        ocsp.OCSPResponseBuilder()
+        .add_response(
+            cert=device.certificate,
+            issuer=issuer.certificate,
+            algorithm=hashes.SHA1(),
+            cert_status=status,
+            this_update=pki.NOW + timedelta(hours=hours[0]),
+            next_update=None if hours[1] is None else pki.NOW + timedelta(hours=hours[1]),
+            revocation_time=pki.NOW - timedelta(days=3) if revoked else None,
+            revocation_reason=x509.ReasonFlags.key_compromise if revoked else None,
+        )
+        .responder_id(ocsp.OCSPResponderEncoding.NAME, signer.certificate)
+    )
+    if delegates:
+        builder = builder.certificates([delegate.certificate for delegate in delegates])
+    return builder.sign(signer.key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+REVOKED = answer(status=ocsp.OCSPCertStatus.REVOKED)
+REFUSED = ocsp.OCSPResponseBuilder.build_unsuccessful(ocsp.OCSPResponseStatus.TRY_LATER).public_bytes(
+    serialization.Encoding.DER
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "detail"),
+    [
+        (answer(), "good", ""),
+        (answer(hours=(-1, None)), "good", ""),
+        (answer(status=ocsp.OCSPCertStatus.REVOKED), "revoked", "revoked on 2026-11-19 (keyCompromise)"),
+        (answer(status=ocsp.OCSPCertStatus.UNKNOWN), "not_assessed", "does not know the certificate"),
+        (answer(device=OTHER), "not_assessed", "about another certificate"),
+        (answer(hours=(-48, -24)), "not_assessed", "not current"),
+        (answer(hours=(24, 48)), "not_assessed", "not current"),
+        (answer(hours=(-48, None)), "not_assessed", "not current"),
+        (answer(signer=STRANGER), "not_assessed", "not signed by"),
+        (answer(signer=DELEGATE, delegates=(DELEGATE,)), "good", ""),
+        (answer(signer=DELEGATE), "not_assessed", "not signed by"),
+        (answer(signer=EXPIRED_DELEGATE, delegates=(EXPIRED_DELEGATE,)), "not_assessed", "not signed by"),
+        (answer(signer=NO_DELEGATE, delegates=(NO_DELEGATE,)), "not_assessed", "not signed by"),
+        (REFUSED, "not_assessed", "answered try_later"),
+        (b"", "not_assessed", "cannot be read"),
+        (b"<html>", "not_assessed", "cannot be read"),
+    ],
+)
+def test_what_an_answer_is_worth(data: bytes, status: str, detail: str) -> None:
+    read = read_answer(data, DEVICE.der, ISSUER.der, pki.NOW)
+    assert read["status"] == status
+    assert detail in read["detail"]
+
+
+def test_rsa_answers_are_read_too() -> None:
+    data = answer(RSA_DEVICE, RSA_ISSUER)
+    assert read_answer(data, RSA_DEVICE.der, RSA_ISSUER.der, pki.NOW)["status"] == "good"
+
+
+def test_the_same_serial_of_another_issuer_is_another_certificate() -> None:
+    twin = pki.make("twin", STRANGER, serial=DEVICE.certificate.serial_number)
+    assert read_answer(answer(twin, STRANGER), DEVICE.der, ISSUER.der, pki.NOW)["status"] == "not_assessed"
+
+
+def test_the_request_is_about_the_certificate() -> None:
+    request: Any = ocsp.load_der_ocsp_request(build_request(DEVICE.der, ISSUER.der))
+    assert request.serial_number == DEVICE.certificate.serial_number
+
+
+def test_an_unreadable_certificate_cannot_be_asked_about() -> None:
+    with pytest.raises(OcspError, match="cannot be asked about"):
+        build_request(b"junk", ISSUER.der)
+
+
+@given(st.data())
+def test_a_spoilt_answer_is_never_good(data: st.DataObject) -> None:
+    whole = bytearray(REVOKED)
+    for _change in range(data.draw(st.integers(1, 4))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] ^= data.draw(st.integers(1, 255))
+    assert read_answer(bytes(whole), DEVICE.der, ISSUER.der, pki.NOW)["status"] != "good"
