@@ -181,9 +181,9 @@ def read_profile(data: Any) -> Profile:
     ssh, http = data.get("ssh") or {}, data.get("http") or {}
     if shell:
         _check_ssh(ssh, transport)
-    elif ssh:
+    elif "ssh" in data:
         raise ProfileError(f"ssh: transport {transport} has no use for it")
-    if shell and http:
+    if shell and "http" in data:
         raise ProfileError(f"http: transport {transport} has no use for it")
     _check_http(http)
     questions: dict[str, str] = {}
@@ -296,8 +296,11 @@ def _reading(
         raise ProfileError(
             f"{where}.each: " + ("true is needed: this fact is a list" if kind == "list" else "this fact is one value")
         )
-    if entry.get("utc") and kind != "moment":
+    if "utc" in entry and kind != "moment":
         raise ProfileError(f"{where}.utc: only a date and time has a use for it")
+    for key in ("map", "absent"):
+        if key in entry and kind == "moment":
+            raise ProfileError(f"{where}.{key}: a date and time has no use for it")
     form = _one_of(f"{where}.format", entry.get("format", KINDS[kind][0]), KINDS[kind])
     lines = entry.get("lines", 1)
     if isinstance(lines, bool) or not isinstance(lines, int) or not 1 <= lines <= _MAX_LINES:

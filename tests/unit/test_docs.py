@@ -21,6 +21,8 @@ TWINS = (
     ("docs/en/it.md", "docs/fr/dsi.md"),
     ("docs/en/security.md", "docs/fr/securite.md"),
     ("docs/en/policy.md", "docs/fr/politique.md"),
+    ("docs/en/priority.md", "docs/fr/priorite.md"),
+    ("docs/en/device_profiles.md", "docs/fr/profils_dm.md"),
 )
 
 
