@@ -130,7 +130,7 @@ class Authority:
 
     def _make_authorities(self, issuer_file: Path) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        root_key, issuer_key, device_key = (rsa.generate_private_key(65537, 2048) for _ in range(3))
+        root_key, issuer_key, device_key = (rsa.generate_private_key(65537, 2048) for _index in range(3))
         root = _certificate("Bench Root CA", root_key, "Bench Root CA", root_key, ca=True)
         issuer = _certificate("Bench Issuing CA", issuer_key, "Bench Root CA", root_key, ca=True)
         self.root.write_bytes(root.public_bytes(serialization.Encoding.PEM))

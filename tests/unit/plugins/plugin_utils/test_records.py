@@ -91,7 +91,7 @@ def test_a_day_counts_to_its_end() -> None:
     "until", [date(2027, 9, 1), datetime(2027, 9, 1, 23, 59, 59), "2027-09-01T23:59:59Z", "2027-09-01T23:59:59"]
 )
 def test_dates_as_yaml_gives_them(until: Any) -> None:
-    [[entry]] = load_waivers([{**WAIVER, "until": until}]).entries.values()
+    ((entry,),) = list(load_waivers([{**WAIVER, "until": until}]).entries.values())
     assert entry.until == at("2027-09-01T23:59:59")
 
 

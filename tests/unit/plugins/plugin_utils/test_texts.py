@@ -210,13 +210,13 @@ MESSAGES = [
         ),
         f"Versions obsolètes encore acceptées{NB}: TLS 1.0 et TLS 1.1. Dérogation accordée par RSSI jusqu'au"
         f" 31/03/2027{NB}: «{NB}parc de secours{NB}».",
-        "Obsolete versions still accepted: TLS 1.0 and TLS 1.1. Waived by RSSI until 31 March 2027: “parc de secours”.",
+        "Obsolete versions still accepted: TLS 1.0 and TLS 1.1. Waived by RSSI until 31 March 2027: 'parc de secours'.",
     ),
     (
         finding("certificate_key", "key_too_small", observed={}, expected={}),
         f"La clé de «{NB}(non relevé){NB}» est trop courte ((non relevé)){NB}: il faut au moins (non relevé) bits"
         " en RSA, (non relevé) sur courbe elliptique.",
-        "The key of “(not recorded)” is too short ((not recorded)): RSA needs at least (not recorded) bits,"
+        "The key of '(not recorded)' is too short ((not recorded)): RSA needs at least (not recorded) bits,"
         " an elliptic curve (not recorded).",
     ),
 ]
