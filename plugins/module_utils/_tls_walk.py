@@ -154,10 +154,10 @@ class TlsWalk:
         """A server that hangs up may choke on the name, or on what is newer than itself: leave both out."""
         name, self.facts.server_name = self.facts.server_name, None
         answer = await self._offer(TLS12)
-        if name is None or self._quick or answer.kind not in ("server_hello", "alert"):
+        if self._quick or answer.kind not in ("server_hello", "alert"):
             return answer
         newer = await self._offer(TLS13)
-        if newer.kind == "server_hello" or answer.kind == "server_hello":
+        if newer.kind == "server_hello" or answer.kind == "server_hello" or name is None:
             return newer
         self.facts.server_name = name
         return await self._offer(TLS12)
@@ -321,9 +321,8 @@ class TlsWalk:
                 statuses[version] = ("refused", evidence)
         for version in WALK_ORDER:
             # A server that answers above what was offered does not speak what was offered either.
-            if (spoken < version <= offered or version == offered < spoken) and statuses.get(version, ("",))[
-                0
-            ] != "accepted":
+            passed_over = spoken < version <= offered or version == offered < spoken
+            if passed_over and self.facts.status(version) != "accepted":
                 statuses[version] = ("refused", "server_hello")
         if self._quick and spoken < TLS13 and offered < TLS13:
             # A mark in the random proves TLS 1.3; its absence proves nothing, and quick does not ask.

@@ -90,6 +90,18 @@ def test_a_server_that_refuses_newer_hellos_instead_of_choosing_lower(
     assert len(seen["chain"]) == 2
 
 
+@pytest.mark.parametrize("names", [[], [pki.NAME]])
+@pytest.mark.parametrize("first", [resets, hangs_up])
+@pytest.mark.parametrize("versions", [("TLSv1.2",), ("TLSv1.3",), ("TLSv1.2", "TLSv1.3")], ids="-".join)
+def test_one_connection_that_is_dropped_by_chance(
+    credentials: Credentials, versions: tuple[str, ...], first: Serve, names: list[str]
+) -> None:
+    with Device(in_turn(first, tls(credentials, *versions))) as device:
+        seen = probe(device.port, "dicom", names)
+    assert statuses(seen) == exactly(*versions)
+    assert len(seen["chain"]) == 2
+
+
 def test_a_server_that_hangs_on_newer_hellos_is_asked_smaller_once(credentials: Credentials) -> None:
     device_tls = tls(credentials, "TLSv1.0")
     with Device(gated(device_tls, above(0x0301), None)) as device:
