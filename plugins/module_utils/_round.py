@@ -158,7 +158,8 @@ class Round:
             while not claim.take():
                 if time.monotonic() >= deadline:
                     for device in group:
-                        self.on_observation(_unvisited(device, "skipped", "address_busy"))
+                        busy = _unvisited(device, "skipped", "visit_time_over")
+                        self.on_observation({**busy, "detail": "another visit to this address did not end"})
                     break
                 await sleep_until(time.monotonic() + _BUSY_SECONDS)
             else:
@@ -175,7 +176,7 @@ class Round:
                 observation = await visit.run()
             except Exception as error:
                 # A mistake of ours, met on one device, must not cost the others their visit; and it must be seen.
-                observation = {**_unvisited(device, "aborted", "probe_failed"), "detail": repr(error)[:200]}
+                observation = {**_unvisited(device, "aborted", "vantage_lost"), "detail": repr(error)[:200]}
                 observation["connections"] = visit.traffic.connections
             self.on_observation(observation)
             last_closed = visit.last_closed

@@ -154,7 +154,7 @@ def trickle(data: bytes, then: bytes = b"\x00") -> Play:
 def slow_refusal(sock: socket.socket) -> None:
     """Always an answer, always late, and never one that ends the questions."""
     sock.recv(4096)
-    time.sleep(1.5)
+    time.sleep(0.9)
     sock.sendall(records(b"\x02\x28", ALERT))
 
 

@@ -91,7 +91,8 @@ def test_another_process_holds_the_address_until_it_ends_however_it_ends(
     with Device(Tls(server_context(credentials())), f"{network}.3") as device:
         devices = [named("a", device.port, f"{network}.3", "dicom")]
         (busy,) = make_round(devices, device_timeout=0.3)
-        assert (busy["outcome"], busy["reason"], device.connections) == ("skipped", "address_busy", 0)
+        assert (busy["outcome"], busy["reason"], device.connections) == ("skipped", "visit_time_over", 0)
+        assert "another visit" in busy["detail"]
         holder.kill()
         holder.wait(10)
         holder.stdout.close()
@@ -193,7 +194,7 @@ def test_a_mistake_of_ours_on_one_device_costs_the_others_nothing(
     with Device(Tls(server_context(credentials())), f"{network}.30") as device:
         found = make_round([named(name, device.port, device.address, "dicom") for name in "ab"])
     assert [(seen["device"], seen["outcome"], seen["reason"]) for seen in found] == [
-        ("a", "aborted", "probe_failed"),
+        ("a", "aborted", "vantage_lost"),
         ("b", "observed", None),
     ]
     assert "ours" in found[0]["detail"]
