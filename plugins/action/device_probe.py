@@ -66,6 +66,8 @@ _PROGRESS_SECONDS = 5.0
 _MAX_CRL = 64 * 1024 * 1024
 _CRL_SECONDS = 20.0
 _OCSP_SECONDS = 10.0
+#: A responder that failed so often is not asked about the rest of the fleet.
+_OCSP_FAILURES = 8
 _VISIT_OPTIONS = (
     "depth",
     "timeout",
@@ -400,8 +402,11 @@ def _ask_ocsp(responder: str, observations: list[dict[str, Any]], anchors: list[
     chains = {endpoint["chain"][0]["fingerprint_sha256"]: endpoint["chain"] for endpoint in endpoints}
     known = {entry["pem"]: None for endpoint in endpoints for entry in endpoint["chain"][1:]}
     authorities = [ssl.PEM_cert_to_DER_cert(pem) for pem in known] + anchors
+    failed: list[str] = []
 
     def ask(chain: list[dict[str, Any]]) -> dict[str, Any]:
+        if len(failed) >= _OCSP_FAILURES:
+            return {"status": "not_assessed", "detail": f"no OCSP answer: {failed[0]}", "date": None}
         leaf = ssl.PEM_cert_to_DER_cert(chain[0]["pem"])
         issuer = issuer_of(leaf, authorities)
         if issuer is None:
@@ -410,6 +415,8 @@ def _ask_ocsp(responder: str, observations: list[dict[str, Any]], anchors: list[
             request = build_request(leaf, issuer)
             return read_answer(fetch(responder, _OCSP_SECONDS, MAX_ANSWER, request, CONTENT_TYPE), leaf, issuer, now)
         except (OcspError, FetchError) as error:
+            if isinstance(error, FetchError):
+                failed.append(str(error))
             return {"status": "not_assessed", "detail": f"no OCSP answer: {error}", "date": None}
 
     with ThreadPoolExecutor(max_workers=8) as pool:

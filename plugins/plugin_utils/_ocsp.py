@@ -51,8 +51,16 @@ def read_answer(answer: bytes, certificate: bytes, issuer: bytes, now: datetime)
     """{"status": good | revoked | not_assessed, "detail", "date"}. Never raises for what the responder sent."""
     try:
         return _read(answer, x509.load_der_x509_certificate(certificate), x509.load_der_x509_certificate(issuer), now)
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.ExtensionNotFound) as error:
-        return _unknown(f"the OCSP answer cannot be read: {error}")
+    except (
+        ValueError,
+        TypeError,
+        OverflowError,
+        UnsupportedAlgorithm,
+        x509.ExtensionNotFound,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ) as error:
+        return _unknown(f"the OCSP answer cannot be read: {str(error)[:200]}")
 
 
 def _read(answer: bytes, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime) -> dict[str, Any]:
@@ -68,7 +76,8 @@ def _read(answer: bytes, certificate: x509.Certificate, issuer: x509.Certificate
         return _unknown("the OCSP answer is not signed by the certificate's issuer or a responder that it named")
     begins = single.this_update_utc
     ends = single.next_update_utc or begins + _UNDATED
-    if not begins - _SLACK <= now <= ends + _SLACK:
+    # Written so that the last day of the calendar, which some responders give, cannot overflow.
+    if begins > now + _SLACK or ends < now - _SLACK:
         return _unknown(f"the OCSP answer is not current: from {begins:%Y-%m-%d %H:%M} to {ends:%Y-%m-%d %H:%M} UTC")
     if single.certificate_status == ocsp.OCSPCertStatus.GOOD:
         return {"status": "good", "detail": "", "date": None}
