@@ -9,11 +9,13 @@ python smtp_server.py CHAIN KEY PORT PORT_WITHOUT_TLS
 from __future__ import annotations
 
 import asyncio
+import importlib
 import ssl
 import sys
 from typing import Any
 
-from aiosmtpd.smtp import SMTP
+# Out of the wheel that this program is run with.
+SMTP = importlib.import_module("aiosmtpd.smtp").SMTP
 
 
 async def main() -> None:
