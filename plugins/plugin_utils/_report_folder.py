@@ -39,10 +39,16 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _LOCK_TRIES = 200  # of 0.05 s: ten seconds
 
+# What a person fills in; one that was filled in where it lies is kept when the report is replaced.
+TO_FILL = "attestations-to-fill.csv"
+_WRITTEN_LAST = "summary.json"
+# In this order: an interrupted removal is still known for what it is, and so is a file that was filled in.
+_REMOVED_LAST = (_WRITTEN_LAST, MARKER)
 # What this collection writes into a report folder, and therefore what it may remove from an old one.
+# Staging refuses to write anything else, so that this list stays true.
 _OURS = re.compile(
-    r"(?:(?:fr|en)/)?(?:index\.html|findings\.csv|devices/[a-z0-9-]+-[0-9a-f]{12}\.html)"
-    r"|summary\.json|" + re.escape(MARKER)
+    r"(?:(?:fr|en)/)?(?:index\.html|findings\.csv|devices/[a-z0-9-]+-[0-9a-f]{12}\.html|" + re.escape(TO_FILL) + ")"
+    "|" + re.escape(_WRITTEN_LAST) + "|" + re.escape(MARKER)
 )
 _OUR_FOLDERS = ("devices", "fr/devices", "fr", "en/devices", "en")
 
@@ -306,6 +312,8 @@ class Staging(Preview):
         return tempfile.TemporaryFile(dir=self._path)
 
     def _create(self, relative: str) -> int:
+        if _OURS.fullmatch(relative) is None:
+            raise NotImplementedError(f"{relative} is not in the list of what a report folder holds")
         folder = os.path.dirname(relative)
         if folder and folder not in self._folders:
             part = ""
@@ -428,8 +436,8 @@ def swap_in(new: str, dest: Destination) -> str | None:
 def discard(folder: str, dest: Destination) -> list[str]:
     """Remove a former report; the marker goes last, so that an interrupted removal is resumed.
 
-    A file that we did not write is never removed: the rest is then kept beside the report, and a
-    warning says where.
+    A file that we did not write, or that was filled in since, is never removed: it is then kept beside
+    the report, and a warning says where.
     """
     left = False
     for relative, is_folder in _walk(folder):
@@ -437,26 +445,41 @@ def discard(folder: str, dest: Destination) -> list[str]:
         try:
             if is_folder:
                 os.rmdir(path)
-            elif _OURS.fullmatch(relative) is None:
+            elif _OURS.fullmatch(relative) is None or _filled_in(folder, relative):
                 left = True
-            elif relative != MARKER:
+            elif relative not in _REMOVED_LAST:
                 os.unlink(path)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 return [f"the former report could not be removed from '{folder}' ({error.strerror})."]
     try:
         if not left:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(os.path.join(folder, MARKER))
+            _remove_last(folder)
             os.rmdir(folder)
             return []
         kept = next(place for number in range(1, 10_000) if not os.path.lexists(place := f"{dest.path}.kept-{number}"))
         os.rename(folder, kept)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(kept, MARKER))
+        _remove_last(kept)
     except OSError as error:
         return [f"the former report could not be removed from '{folder}' ({error.strerror})."]
-    return [f"the former report held files that this collection did not write; they were kept in '{kept}'."]
+    return [f"the former report held files that somebody wrote or filled in; they were kept in '{kept}'."]
+
+
+def _remove_last(folder: str) -> None:
+    for name in _REMOVED_LAST:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, name))
+
+
+def _filled_in(folder: str, relative: str) -> bool:
+    """Tell whether a person has changed a file since the report was finished."""
+    if os.path.basename(relative) != TO_FILL:
+        return False
+    try:
+        finished = os.lstat(os.path.join(folder, _WRITTEN_LAST)).st_mtime_ns
+        return os.lstat(os.path.join(folder, relative)).st_mtime_ns > finished + 10**9
+    except OSError:
+        return False
 
 
 def recover(dest: Destination) -> list[str]:

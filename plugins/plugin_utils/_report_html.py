@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_folder import TO_FILL
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import is_clean, visible
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_words import Words, load_words
 

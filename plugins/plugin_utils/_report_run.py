@@ -25,7 +25,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._attestations 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import instant_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_csv import csv_head, csv_lines
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_fleet import Fleet
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_folder import Preview, sheet_name
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_folder import TO_FILL, Preview, sheet_name
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_html import (
     render_chooser,
     render_fleet,
@@ -39,7 +39,6 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_words 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._summary import SCHEMA_VERSION, summarize_device
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._waivers import Waivers
 
-ATTESTATION_SHEET = "attestations-to-fill.csv"
 LANGUAGES = {"fr": ("fr",), "en": ("en",), "both": ("fr", "en")}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -213,7 +212,7 @@ def _write_fleet(
         page = fleet.page(rules.policy, info, words)
         out.write_chunks(f"{folder}index.html", render_fleet(page, fleet.page_rows(words), other=other, words=words))
         out.write_chunks(f"{folder}findings.csv", _csv(fleet, language, tables[language]))
-        out.write_chunks(f"{folder}{ATTESTATION_SHEET}", _attestation_sheet(fleet, language, tables[language]))
+        out.write_chunks(f"{folder}{TO_FILL}", _attestation_sheet(fleet, language, tables[language]))
         parts.append(
             {
                 "language": language,

@@ -8,9 +8,11 @@ The templates only place these texts. Nothing is escaped here: the templates do 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, NamedTuple
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _texts
@@ -19,7 +21,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import DAY_SECONDS, parse_instant
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_said import Said, due_text, place_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import visible
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_words import Words
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_words import Words, load_words
 
 Finding = Mapping[str, Any]
 Told = tuple[Finding, Said]
@@ -303,6 +305,7 @@ def _passed(group: Sequence[Told]) -> Passed:
 
 # The message and the actions have words of their own for these.
 _SAID_ELSEWHERE = ("vendor_limit", "waiver")
+_EMPTY: tuple[object, ...] = ("", [], {})
 
 
 # Values that are more than plain text, by their name.
@@ -317,15 +320,21 @@ _WRITERS: dict[str, Callable[[Any, str], str]] = {
 
 def _values(values: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
     """Return (name, value) of what was observed or expected; what is empty says nothing and is left out."""
-    labels = words["item"]
+    language = words.language
     rows = []
-    for key, value in list(values.items())[:40]:
-        if key in _SAID_ELSEWHERE or value is None or value == "" or value == [] or value == {}:
+    for key, value in islice(values.items(), 40):
+        if value is None or value in _EMPTY or key in _SAID_ELSEWHERE:
             continue
         writer = _WRITERS.get(key)
-        text = visible(writer(value, words.language), 500) if writer else _value(value, words)
-        rows.append((visible(labels.get(key, str(key).replace("_", " ")), 80), text))
+        text = visible(writer(value, language), 500) if writer else _value(value, words)
+        rows.append((_item(key, language), text))
     return rows
+
+
+@functools.lru_cache(maxsize=1024)
+def _item(key: str, language: str) -> str:
+    """Return the name of an observed or expected value; one that has none is shown as it is."""
+    return visible(load_words(language)["item"].get(key, str(key).replace("_", " ")), 80)
 
 
 def policy_value(value: Any, words: Words) -> str:
@@ -342,12 +351,12 @@ def _value(value: Any, words: Words, depth: int = 0) -> str:
     if isinstance(value, float):
         return words.number(value, 1)
     if isinstance(value, str):
-        if _INSTANT.fullmatch(value):
+        if value[:1] in ("1", "2") and _INSTANT.fullmatch(value):
             return words.date_time(value) if "T" in value else words.date(value)
         return visible(value, 500)
     if depth < 3 and isinstance(value, Mapping):
-        labels = words["item"]
-        parts = [f"{labels.get(k, k)}{words['colon']} {_value(v, words, depth + 1)}" for k, v in value.items()]
+        colon, language = words["colon"], words.language
+        parts = [f"{_item(str(k), language)}{colon} {_value(v, words, depth + 1)}" for k, v in value.items()]
         return visible(_listed(parts, words, " ; " if words.language == "fr" else "; "))
     if depth < 3 and isinstance(value, (list, tuple)):
         return visible(_listed([_value(part, words, depth + 1) for part in value], words, ", "))

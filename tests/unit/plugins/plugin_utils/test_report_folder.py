@@ -257,6 +257,34 @@ def test_a_file_put_into_a_report_by_somebody_else_is_kept_aside(dest: Path) -> 
     assert not (dest.parent / "report.kept-1" / MARKER).exists()
 
 
+@pytest.mark.parametrize("language", ["", "fr/"])
+def test_a_sheet_that_was_filled_in_where_it_lies_is_kept_aside(dest: Path, language: str) -> None:
+    sheet = f"{language}attestations-to-fill.csv"
+    files = {**OLD, sheet: b"to fill"}
+    assert write(dest, files) == (True, [])
+    (dest / sheet).write_bytes(b"filled in")
+    finished = (dest / "summary.json").stat().st_mtime
+    os.utime(dest / sheet, (finished + 60, finished + 60))
+    changed, warnings = write(dest, files)
+    assert changed
+    assert content(dest) == files
+    assert content(dest.parent / "report.kept-1") == {sheet: b"filled in"}
+    assert "report.kept-1" in warnings[0]
+
+
+def test_a_sheet_that_nobody_touched_goes_with_its_report(dest: Path) -> None:
+    write(dest, {**OLD, "attestations-to-fill.csv": b"to fill", "fr/attestations-to-fill.csv": b"to fill"})
+    assert write(dest, NEW) == (True, [])
+    assert beside(dest) == []
+
+
+def test_a_file_that_is_not_known_as_ours_cannot_be_written(dest: Path) -> None:
+    for name in ("notes.txt", "../x", "fr/summary.json", "devices/x.html", "de/index.html"):
+        with pytest.raises(NotImplementedError, match="not in the list"):
+            write(dest, {name: b"x"})
+    assert os.listdir(dest.parent) == []
+
+
 def test_links_in_a_former_report_are_not_followed(dest: Path, tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.mkdir()

@@ -399,6 +399,7 @@ def test_the_same_input_is_the_same_folder_byte_for_byte(tmp_path: Path) -> None
     cards, seen = hospital()
     cards[0]["service"] = "Urgences"
     assert make(dest, cards=cards, seen=seen)[1] is True
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "report"]  # nothing of the former is left
 
 
 def test_a_preview_agrees_with_the_real_thing(tmp_path: Path) -> None:
