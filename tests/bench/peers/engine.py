@@ -21,7 +21,7 @@ ROUNDS = 3
 class Engine:
     """Three rounds over the endpoints in one process; the fastest counts, all are told."""
 
-    note = "certificates fetched but not read"
+    note = "certificates are fetched, but not read"
 
     def __init__(self, name: str, title: str, depth: str, service: str, share: int = 1000) -> None:
         self.name = name
