@@ -27,6 +27,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session impor
 )
 
 _MAX_PAGE = 1_048_576
+#: What is read of a header that asks for a login.
+_MAX_CHALLENGE = 4096
 _DIGESTS = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}
 
 
@@ -139,7 +141,7 @@ class _Visit:
         return secured
 
     def _read(self, answer: http.client.HTTPResponse) -> bytes:
-        data = b""
+        data = bytearray()
         while True:
             self._allowance.seconds()
             piece = answer.read1(16384)
@@ -150,7 +152,7 @@ class _Visit:
                 raise SessionFailed("answer_too_long", f"a page of more than {_MAX_PAGE} bytes")
         if answer.length:
             raise SessionFailed("stopped_answering", f"the page ends {answer.length} bytes early")
-        return data
+        return bytes(data)
 
     def _failure(self, error: Exception) -> SessionFailed:
         if isinstance(error, ssl.SSLCertVerificationError):
@@ -182,8 +184,8 @@ class _Visit:
             return {}
         found = []
         for header in answer.headers.get_all("WWW-Authenticate") or []:
-            for text in re.split(r"(?i)\bdigest\s+", header)[1:]:
-                pairs = re.findall(r'([A-Za-z]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))', text)
+            for text in re.split(r"(?i)\bdigest\s+", header[:_MAX_CHALLENGE])[1:]:
+                pairs = re.findall(r'\b([A-Za-z]{1,32})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))', text)
                 found.append({key.lower(): quoted or plain for key, quoted, plain in pairs})
         usable = [entry for entry in found if "nonce" in entry and entry.get("algorithm", "MD5").upper() in _DIGESTS]
         if found and not usable:
