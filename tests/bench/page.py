@@ -252,57 +252,6 @@ connections from the kernel's `PassiveOpens`; bytes as TCP payload, from nftable
 from nginx's own process. Client CPU is user and system time of the command and of all that it started, interpreter
 start and inventory included; that of the engine is of the visit alone, the fastest of three rounds."""
 
-_SIDE_BY_SIDE, side_by_side(results.rows)]
-        parts += ["The same, with device_probe through Ansible as the unit:", ratios(results.rows)]
-        parts += [" ".join([_FACTS, *notes.values()]), facts(results.rows)]
-    parts += [f"{tool} could not be had for this run: {reason}" for tool, reason in results.missing.items()]
-    if results.faults:
-        parts += ["## Dead and silent devices", _FAULTS, runs(results.faults)]
-    if results.scale:
-        parts += ["## Ten times the devices", "device_probe through Ansible.", runs(results.scale)]
-    if results.audits:
-        parts += ["## The whole audit", _AUDIT, runs(results.audits)]
-        parts += [
-            f"The report of {run.extra['devices']:,} devices has {run.extra['sheets']:,} sheets and takes"
-            f" {run.extra['mebibytes']:.0f} MiB."
-            for run in results.audits
-            if run.extra
-        ]
-    if results.rows:
-        commands = "\n".join(dict.fromkeys(row.shown for row in results.rows))
-        told = {row.version: row.title for row in reversed(results.rows) if not row.name.startswith("engine")}
-        parts += [
-            "## Commands and versions",
-            table(("tool", "version"), [(title, number) for number, title in reversed(told.items())]),
-            f"```sh\n{commands}\n```",
-            "`tests/bench/peers/` has one file for each of them.",
-        ]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-_TITLE = """\
-# Benchmarks
-
-<!-- Written by `make bench`; do not edit. -->
-
-What a visit costs: the device that is visited, and the machine that visits. Every figure here comes from one run of
-`make bench`, which takes about eight minutes and fetches what it compares with into `.bench/`.
-`.venv/bin/python tests/bench/run.py --help` shows how to run a part of it."""
-
-_FARM = """\
-## The farm
-
-One nginx with one worker serves all endpoints on the loopback: TLS 1.2 and 1.3, suites as nginx has them out of the
-box, and for each endpoint an address and an RSA-2048 certificate of its own, sent with the intermediate authority that
-issued it. Clients and nginx share the same processors, so wall times are pessimistic; CPU seconds and what the device
-counts are not."""
-
-_COUNTING = """\
-Counted on the devices' side, {where}:
-connections from the kernel's `PassiveOpens`; bytes as TCP payload, from nftables counters less the headers; device CPU from nginx's own process. Client CPU is user and system time of the command and
-of all that it started, interpreter start and inventory included; that of the engine is of the visit alone, the fastest
-of three rounds."""
-
 _SIDE_BY_SIDE = """\
 Per endpoint, or per 1000 endpoints. The slow ones visit fewer endpoints, as their row says."""
 
