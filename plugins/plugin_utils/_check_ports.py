@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def listening_ports(source: str, entries: Sequence[Any]) -> Listening:
     programs: dict[int, str | None] = {}
     for entry in map(as_mapping, entries):
         port = _port(entry.get("port"))
-        if port is None or entry.get("protocol") != "tcp" or _is_loopback(entry.get("address")):
+        if port is None or entry.get("protocol") != "tcp" or _is_loopback(str(entry.get("address"))):
             continue
         program = entry.get("program")
         if programs.get(port) is None:
@@ -63,9 +64,10 @@ def listening_ports(source: str, entries: Sequence[Any]) -> Listening:
     return Listening(source, programs)
 
 
-def _is_loopback(address: Any) -> bool:
+@functools.lru_cache(maxsize=1024)
+def _is_loopback(address: str) -> bool:
     try:
-        return ipaddress.ip_address(str(address).partition("%")[0]).is_loopback
+        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
     except ValueError:
         return False
 

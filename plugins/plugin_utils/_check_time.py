@@ -92,6 +92,7 @@ def judge_time_zone(device: Mapping[str, Any], data: Mapping[str, Any], device_n
     return Verdict("time_zone_wrong", observed, expected)
 
 
+@functools.lru_cache(maxsize=1024)
 def _same_form(address: str) -> str:
     """An address or a name in the one form that is compared."""
     text = address.strip().rstrip(".").lower()
@@ -101,6 +102,7 @@ def _same_form(address: str) -> str:
         return text
 
 
+@functools.lru_cache(maxsize=1024)
 def _is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)

@@ -15,5 +15,7 @@ def plain_fingerprint(value: Any) -> str | None:
     """64 lower hexadecimal digits from "AB:CD:…", "sha256:ab…" or the like; None where it is no SHA-256."""
     if not isinstance(value, str):
         return None
+    if _FINGERPRINT.fullmatch(value):
+        return value
     text = value.strip().lower().removeprefix("sha256:").replace(":", "").replace(" ", "")
     return text if _FINGERPRINT.fullmatch(text) else None

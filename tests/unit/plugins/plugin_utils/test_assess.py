@@ -131,7 +131,10 @@ def observation(parts: Mapping[str, Any]) -> dict[str, Any]:
 
 def scene(row: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The card and the observations that a row describes."""
-    parts = {key: merged(value, row.get(key, {})) for key, value in base().items()}
+    healthy = base()
+    if row.keys() & {"login", "access", "appliance"}:
+        healthy["card"] = merged(healthy["card"], LOGINS["card"])
+    parts = {key: merged(value, row.get(key, {})) for key, value in healthy.items()}
     card = parts["card"]
     seen = [] if row.get("lost") else [observation(parts)]
     if "peer" in row:
@@ -145,8 +148,6 @@ def scene(row: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]
         card["peers"] = [merged(server, peer.get("card", {}))]
         if not peer.get("lost"):
             seen.append(observation(other))
-    if row.keys() & {"login", "access", "appliance"}:
-        parts["card"] = card = merged(merged(base()["card"], LOGINS["card"]), row.get("card", {}))
     for key, kind in (("login", "gateway"), ("access", "access"), ("appliance", "appliance")):
         if key in row:
             login = merged(LOGINS.get(kind, LOGINS["gateway"]), row[key])
@@ -156,7 +157,8 @@ def scene(row: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]
     if "file" in row:
         changes = {key: value for key, value in row["file"].items() if key != "leaf"}
         leaf = merged(parts["leaf"], row["file"].get("leaf", {}))
-        seen[-1]["certificate_files"] = [{**LOGINS["certificate_file"], "chain": [leaf, parts["issuing"]], **changes}]
+        [login] = [entry for entry in seen if entry["source"] == "gateway"]
+        login["certificate_files"] = [{**LOGINS["certificate_file"], "chain": [leaf, parts["issuing"]], **changes}]
     return card, seen
 
 
