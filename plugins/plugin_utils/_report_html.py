@@ -174,6 +174,7 @@ def render_fleet(
         sections=sections,
         other=other,
         top="../" if other else "",
+        to_fill=TO_FILL,
         devices=rows,
     )
     stream.enable_buffering(200)
