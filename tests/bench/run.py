@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -134,27 +134,66 @@ def _measure(
     }
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=HOME))
     bench = suite.Bench(folder, say)
-    small, large = (20, 20) if options.quick else (SMALL, LARGE)
     try:
         for size in _farms(chosen, options, tools):
             say(f"opening a farm of {size} endpoints")
             with Farm(folder / "farm", size, nginx, nft if isolated else None, authority) as farm:
-                if size < LARGE or options.endpoints == LARGE:
-                    results.rows = results.rows or suite.side_by_side(bench, farm, tools, versions)
-                    if "faults" in chosen and not results.faults:
-                        results.faults = suite.faults(bench, farm, small, 1.0 if options.quick else suite.TIMEOUT)
-                if "scale" in chosen and size >= large:
-                    results.scale = [
-                        suite.probe_run(bench, farm, farm.endpoints(count), "device_probe") for count in (small, large)
-                    ]
-                if "audit" in chosen and size >= large:
-                    results.audits = suite.audits(bench, farm, sorted({small, large}))
+                for part in _parts(bench, farm, chosen, options, tools, versions, results):
+                    _one(part, options.quick, results)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     results.setting["load average at the end"] = f"{os.getloadavg()[0]:.1f}"
     results.setting["duration"] = f"{time.monotonic() - begun:.0f} s"
     _tell(results, options)
     return 0
+
+
+def _parts(
+    bench: suite.Bench,
+    farm: Farm,
+    chosen: Sequence[str],
+    options: argparse.Namespace,
+    tools: Sequence[Peer],
+    versions: dict[str, str],
+    results: page.Results,
+) -> Iterator[tuple[str, Callable[[], None]]]:
+    """What is to be measured on this farm: (name, what does it)."""
+    small, large = (20, 20) if options.quick else (SMALL, LARGE)
+    patience = 1.0 if options.quick else suite.TIMEOUT
+
+    def compare() -> None:
+        results.rows = suite.side_by_side(bench, farm, tools, versions)
+
+    def break_some() -> None:
+        results.faults = suite.faults(bench, farm, small, patience)
+
+    def grow() -> None:
+        sizes = (small, large)
+        results.scale = [suite.probe_run(bench, farm, farm.endpoints(size), "device_probe") for size in sizes]
+
+    def audit() -> None:
+        results.audits = suite.audits(bench, farm, sorted({small, large}))
+
+    if not results.rows and tools:
+        yield "side by side", compare
+    if not results.faults and "faults" in chosen:
+        yield "faults", break_some
+    if farm.size >= large and "scale" in chosen:
+        yield "scale", grow
+    if farm.size >= large and "audit" in chosen:
+        yield "audit", audit
+
+
+def _one(part: tuple[str, Callable[[], None]], strict: bool, results: page.Results) -> None:
+    """Measure one part; what fails is told on the page, and does not take the rest with it."""
+    name, measure_it = part
+    try:
+        measure_it()
+    except measure.RunFailed as error:
+        if strict:
+            raise
+        say(f"{name} failed: {error}")
+        results.missing[name] = str(error).splitlines()[0]
 
 
 def _farms(chosen: Sequence[str], options: argparse.Namespace, tools: Sequence[Peer]) -> list[int]:
