@@ -248,6 +248,30 @@ def test_a_client_alone_shows_its_own_certificate() -> None:
     assert [item["reason"] for item in unseen if item["check"] == "certificate_validity"] == ["endpoint_not_declared"]
 
 
+def by_check(findings: list[dict[str, Any]], endpoint: str) -> dict[str, str]:
+    return {item["check"]: item["reason"] for item in findings if item["endpoint"] == endpoint}
+
+
+def test_a_file_that_two_services_name_is_as_exposed_as_the_worse_of_its_keys() -> None:
+    safe = {**LOGINS["certificate_file"], "chain": [leaf()]}
+    exposed = {**safe, "key_safe": False}
+    for files in ([safe, exposed], [exposed, safe]):
+        found = assess_device(card(), [gateway(certificate_files=files)], load_policy(), NOW)
+        assert by_check(found, "client:/etc/stunnel/client.pem") == {
+            "certificate_validity": "valid",
+            "certificate_signature": "signature_strong",
+            "certificate_key": "key_file_exposed",
+        }
+
+
+def test_a_file_without_a_certificate_is_told_once() -> None:
+    empty = {**LOGINS["certificate_file"], "chain": []}
+    found = assess_device(card(), [gateway(certificate_files=[empty])], load_policy(), NOW)
+    assert by_check(found, "client:/etc/stunnel/client.pem") == {"certificate_validity": "certificate_file_unreadable"}
+    found = assess_device(card(), [gateway(certificate_files=[{**empty, "key_safe": False}])], load_policy(), NOW)
+    assert by_check(found, "client:/etc/stunnel/client.pem")["certificate_key"] == "key_file_exposed"
+
+
 def test_a_partial_login_does_not_hide_a_fuller_one_of_another_source() -> None:
     clock_only = gateway(source="appliance", finished_at="2026-11-22T17:30:00Z", subsets={"clock": {"status": "ok"}})
     for key in set(LOGINS["gateway"]["subsets"]) - {"clock"}:
