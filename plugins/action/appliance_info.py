@@ -8,8 +8,8 @@ from __future__ import annotations
 import base64
 import json
 import os
+import ssl
 import time
-import traceback
 import zlib
 from collections import Counter
 from collections.abc import Mapping
@@ -22,27 +22,21 @@ from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import load_certificates
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret import (
+    VantageClock,
+    vantage_clock,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import device_card, login_card
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._observation_file import write_observations
-
-try:
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import load_certificates
-    from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret import (
-        VantageClock,
-        vantage_clock,
-    )
-    from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import (
-        Profile,
-        ProfileBook,
-        ProfileError,
-    )
-    from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_reading import read_answers
-except ImportError as error:
-    MISSING: tuple[str, str] | None = ((error.name or "cryptography").split(".")[0], traceback.format_exc())
-else:
-    MISSING = None
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import (
+    JMESPATH_ERROR,
+    Profile,
+    ProfileBook,
+    ProfileError,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_reading import read_answers
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._signatures import CRYPTOGRAPHY_ERROR
 
 display = Display()
 
@@ -79,8 +73,9 @@ class ActionModule(ActionBase):
         """Ask the devices, and return or write their observations."""
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
-        if MISSING:
-            raise AnsibleActionFail(missing_required_lib(MISSING[0]) + "\n" + MISSING[1])
+        for library, problem in (("cryptography", CRYPTOGRAPHY_ERROR), ("jmespath", JMESPATH_ERROR)):
+            if problem:
+                raise AnsibleActionFail(missing_required_lib(library) + "\n" + problem)
         _validated, options = self.validate_argument_spec(_ARGUMENTS)
         self._check_options(options)
         hostvars = task_vars.get("hostvars") or {}
@@ -165,7 +160,7 @@ class ActionModule(ActionBase):
     def _anchors(self, sources: list[str]) -> list[str]:
         try:
             paths = [source if "-----BEGIN" in source else self._local_path(source) for source in sources]
-            return [certificate.public_bytes(Encoding.PEM).decode("ascii") for certificate in load_certificates(paths)]
+            return [ssl.DER_cert_to_PEM_cert(der) for der in load_certificates(paths)]
         except ValueError as error:
             raise AnsibleActionFail(f"appliance_info: {error}") from None
 

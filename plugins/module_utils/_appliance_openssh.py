@@ -128,7 +128,8 @@ def _start(
     for name, value in options.items():
         command += ["-o", f"{name}={value}"]
     try:
-        return subprocess.Popen(
+        # A dialogue needs a process that goes on: AnsibleModule.run_command waits for its end.
+        return subprocess.Popen(  # pylint: disable=ansible-bad-function
             [*command, "--", device["address"]],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -31,7 +31,7 @@ options:
         C(device_probe_consent) are read.
       - Without recorded consent a device is never asked.
     type: list
-    elements: str
+    elements: raw
     required: true
   profile_folders:
     description: Folders of the user's own device profiles, on the control node. They win over those that come along.
@@ -66,6 +66,9 @@ options:
   dest:
     description: A file on the control node for the observations, one JSON object a line, readable by its owner only.
     type: path
+  logins:
+    description: Filled in by the control node from C(device_login); a playbook cannot give it.
+    type: str
 extends_documentation_fragment:
   - biomed.cert_hygiene.attributes
 attributes:

@@ -11,13 +11,21 @@ from __future__ import annotations
 import difflib
 import functools
 import re
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jmespath
 import yaml
+
+try:
+    import jmespath
+except ImportError:
+    #: For the action, which names the missing library before anything else is done.
+    JMESPATH_ERROR: str | None = traceback.format_exc()
+else:
+    JMESPATH_ERROR = None
 
 SCHEMA_VERSION = 1
 TRANSPORTS = ("ssh", "openssh", "http", "https")

@@ -48,11 +48,11 @@ class Script:
 
 
 def ask(
-    pieces: Sequence[bytes | str | None], commands: dict[str, str], *, ssh: dict[str, Any] = SSH, **secret: str
+    pieces: Sequence[bytes | str | None], commands: dict[str, str], *, ssh: dict[str, Any] | None = None, **secret: str
 ) -> tuple[dict[str, Any], Script]:
     script = Script(*pieces)
     allowance = Allowance(0.2, time.monotonic() + 2)
-    return hold(script, {"ssh": ssh, "questions": commands}, secret, allowance), script
+    return hold(script, {"ssh": ssh or SSH, "questions": commands}, secret, allowance), script
 
 
 OPEN = b"Welcome to dev # 1\r\ndev> "
