@@ -79,6 +79,8 @@ def interpret(
     }
     for key in ("started_at", "finished_at", "outcome", "reason", "connections", "bytes_sent", "bytes_received"):
         observation[key] = raw[key]
+    if raw.get("detail"):
+        observation["detail"] = raw["detail"]
     observation["endpoints"] = [_endpoint(endpoint, card, judge, now, ask_revocation) for endpoint in raw["endpoints"]]
     observation["ports"] = raw["ports"]
     observation["clock"] = {"samples": [_sample(sample, clock) for sample in raw["clock"]["samples"]]}
