@@ -192,7 +192,8 @@ def no_service_started() -> Iterator[None]:
 
 def apt_install(packages: Sequence[str]) -> None:
     """Install Debian packages as root, starting no service; the lists are refreshed only if the first try fails."""
-    command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
+    # --no-remove: no package of this machine makes way for a test.
+    command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "--no-remove", *packages]
     with no_service_started():
         if quietly(command, DEBIAN_FRONTEND="noninteractive").returncode == 0:
             return
