@@ -20,16 +20,16 @@ description:
   - >-
     The folder is written beside its place and swapped in as a whole: a reader sees the former report or the new one,
     also when the run is killed. With the same input and the same O(now), nothing changes.
-  - A table of the most urgent devices is shown in the terminal, in the report's language (with O(language=both), that of
-    the locale).
+  - A table of the most urgent devices is shown in the terminal, in the report's language (with O(language=both), that
+    of the locale).
   - Everything happens on the control node. Nothing is sent to a device.
 author:
   - The biomed.cert_hygiene authors (@biomed-cert-hygiene)
 options:
   observations:
     description:
-      - What was seen of the devices, as files with one observation a line (the O(biomed.cert_hygiene.device_probe#module:dest)
-        of a visit), as observations themselves, or both.
+      - What was seen of the devices, as files with one observation a line (the
+        O(biomed.cert_hygiene.device_probe#module:dest) of a visit), as observations themselves, or both.
       - The latest observation of a device, source and vantage counts.
       - A relative path starts at the folder that C(ansible-playbook) was started in. Files must lie outside O(dest).
       - A line that cannot be read stops the run before anything is written.
@@ -54,10 +54,10 @@ options:
     description:
       - What persons saw and signed for, where no probe can look. Each has C(check), C(device), C(result) (C(pass) or
         C(fail)), C(by), C(on), C(until), and optionally C(endpoint) and C(note).
-      - An entry may also be the path of a file of them, C(.yml) (a list) or C(.csv) (with a line of titles, in French or
-        English), such as C(attestations-to-fill.csv) of an earlier report, filled in and kept outside O(dest).
-      - A line of a file that cannot be used is left out, with a warning that names it. One whose C(until) is past leaves
-        its point not assessed.
+      - An entry may also be the path of a file of them, C(.yml) (a list) or C(.csv) (with a line of titles, in
+        French or English), such as C(attestations-to-fill.csv) of an earlier report, filled in and kept outside O(dest).
+      - A line of a file that cannot be used is left out, with a warning that names it. One whose C(until) is past
+        leaves its point not assessed.
     type: list
     elements: raw
     default: []
@@ -79,8 +79,8 @@ options:
     description:
       - The report folder. A relative path starts at the folder that C(ansible-playbook) was started in.
       - A folder that is neither empty nor an earlier report is refused and left as it is, and so is a symbolic link.
-      - Keep nothing of your own in it. A file found there that is not part of a report is moved to a folder beside it,
-        with a warning.
+      - Keep nothing of your own in it. A file found there that is not part of a report, or a sheet that was filled in
+        there, is moved to a folder beside it, with a warning.
     type: path
     default: report
   language:
@@ -97,7 +97,8 @@ options:
     default: {}
   mode:
     description:
-      - The mode of the report's files, as a quoted octal number. Folders may be entered by those who may read their files.
+      - The mode of the report's files, as a quoted octal number. Folders may be entered by those who may read their
+        files.
       - The report shows where devices are weak, so nobody but its owner reads it unless you say so.
     type: raw
     default: "0600"
@@ -113,8 +114,9 @@ attributes:
     platforms: posix
     description: The control node must be a POSIX system.
 notes:
-  - The swap is a single step where the file system can exchange two folders (C(renameat2) with C(RENAME_EXCHANGE), on local
-    Linux file systems). Elsewhere it is two renames, and a run killed between the two is made good by the next run.
+  - The swap is a single step where the file system can exchange two folders (C(renameat2) with C(RENAME_EXCHANGE), on
+    local Linux file systems). Elsewhere it is two renames, and a run killed between the two is made good by the next
+    run.
   - O(dest) cannot be a mount point.
 seealso:
   - module: biomed.cert_hygiene.device_probe
@@ -194,7 +196,8 @@ devices:
       description: Its sheet, as an absolute path (the French one where there are two).
       type: str
 failing:
-  description: The names of the devices that fail, by severity; a device stands under each severity that it has a failure of.
+  description:
+    - The names of the devices that fail, by severity. A device stands under each severity that it has a failure of.
   returned: success
   type: dict
   sample: {critical: [echo-004], high: [echo-004], medium: [], low: []}
