@@ -55,7 +55,8 @@ options:
       - What persons saw and signed for, where no probe can look. Each has C(check), C(device), C(result) (C(pass) or
         C(fail)), C(by), C(on), C(until), and optionally C(endpoint) and C(note).
       - An entry may also be the path of a file of them, C(.yml) (a list) or C(.csv) (with a line of titles, in
-        French or English), such as C(attestations-to-fill.csv) of an earlier report, filled in and kept outside O(dest).
+        French or English), such as C(attestations-to-fill.csv) of an earlier report, filled in and kept outside
+        O(dest).
       - A line of a file that cannot be used is left out, with a warning that names it. One whose C(until) is past
         leaves its point not assessed.
     type: list
