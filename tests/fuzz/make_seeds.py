@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import json
 import os
 import ssl
 import sys
@@ -24,6 +25,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
+from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -339,6 +341,8 @@ def main() -> None:
         .sign(p256["issuing"], hashes.SHA256())
         .public_bytes(DER),
     )
+    ocsp_answers(leaf, issuing, p256["issuing"], p256["other"])
+    login_answers()
     flights = tls_flights([der(leaf), der(issuing)], p256["leaf"], [der(rsa_leaf)], rsa_key)
     for label, flight in flights.items():
         write("flight", label, flight)
@@ -400,6 +404,82 @@ def main() -> None:
     write("session", "damaged", b"\x01\x82\x00\x03\x01\x00\xff\x00\x00\x02ok")
     write("session", "thrown-in", b"\x00\x81\x00\x07\x15\x03\x03\x00\x02\x01\x00\x01\x00\x05\x17\x03\x03\x00\x00")
     write("random_clock", "two", (moment + b"\x55" * 28) * 2)
+
+
+def ocsp_answers(leaf: x509.Certificate, issuing: x509.Certificate, key: Any, other: Any) -> None:
+    """What a responder says of the leaf: as the issuer, as one that the issuer named, and as one that it did not."""
+    delegate = certificate(
+        simple("Responder"),
+        issuing.subject,
+        other,
+        key,
+        [(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING]), False), (x509.OCSPNoCheck(), False)],
+    )
+
+    def answer(status: ocsp.OCSPCertStatus, signer: Any, responder: x509.Certificate, sent: bool = False) -> bytes:
+        revoked = status == ocsp.OCSPCertStatus.REVOKED
+        builder = ocsp.OCSPResponseBuilder().add_response(
+            cert=leaf,
+            issuer=issuing,
+            algorithm=hashes.SHA1(),
+            cert_status=status,
+            this_update=START,
+            next_update=END,
+            revocation_time=START if revoked else None,
+            revocation_reason=x509.ReasonFlags.key_compromise if revoked else None,
+        )
+        builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, responder)
+        if sent:
+            builder = builder.certificates([responder])
+        return builder.sign(signer, hashes.SHA256()).public_bytes(DER)
+
+    write("ocsp_answer", "good", answer(ocsp.OCSPCertStatus.GOOD, key, issuing))
+    write("ocsp_answer", "revoked", answer(ocsp.OCSPCertStatus.REVOKED, key, issuing))
+    write("ocsp_answer", "unknown", answer(ocsp.OCSPCertStatus.UNKNOWN, key, issuing))
+    write("ocsp_answer", "delegated", answer(ocsp.OCSPCertStatus.GOOD, other, delegate, sent=True))
+    forged = bytearray(answer(ocsp.OCSPCertStatus.GOOD, key, issuing))
+    forged[-1] ^= 1
+    write("ocsp_answer", "forged", bytes(forged))
+    refused = ocsp.OCSPResponseBuilder.build_unsuccessful(ocsp.OCSPResponseStatus.TRY_LATER)
+    write("ocsp_answer", "refused", refused.public_bytes(DER))
+
+
+def login_answers() -> None:
+    """What devices without Python answer."""
+    welcome = b"Welcome to dev # 1\r\ndev> \x1e"
+    clock = b"show clock\r\n2026-11-22 17:00:00 UTC\r\nTime zone: Europe/Paris\r\ndev> \x1e"
+    wiped = b"--More--\x1e" + b"\x08" * 8 + b" " * 8 + b"\r"
+    users = b"show users\r\n  admin  administrator\r\n" + wiped + b"  guest  user\r\ndev> "
+    plain = welcome + clock + users
+    write("dialogue", "two", plain + b"\x1e" * (len(plain) % 2))
+    write("dialogue", "colours", b"\x1b[1mdev>\x1b[0m \x1e" + clock + users + b"\r\n")
+    privileged = (clock + users).replace(b"dev> ", b"dev# ")
+    enable = welcome + b"enable\r\nPassword: \x1e\r\ndev# \x1e" + privileged
+    write("dialogue", "enable", enable + b"\r" * (1 - len(enable) % 2))
+    write("command_line", "clock", b"2026-11-22T17:00:00+01:00\r\nTime zone: Europe/Paris\r\nunsynchronised\r\n")
+    write(
+        "command_line", "lists", b" ntp server: 10.0.0.1\r\n admin  administrator\r\n guest user\r\nFirmware: 1.2\r\n"
+    )
+    write("shell", "now", b"1795366800\n+0100\nEurope/Paris\n")
+    processes = b"  PID USER       VSZ STAT COMMAND\r\n  812 root      1200 S    /usr/sbin/ntpd -p 10.0.0.1 -n\r\n"
+    write(
+        "shell", "lists", processes + b'tcp 0 0 0.0.0.0:22 0.0.0.0:* LISTEN\r\nroot:0:/bin/sh\r\nPRETTY_NAME="Box"\r\n'
+    )
+    status = {
+        "time": "2026-11-22T17:00:00Z",
+        "time_zone": "Europe/Paris",
+        "ntp": {"client": "chrony", "running": True, "synchronised": False, "servers": [{"address": "10.0.0.1"}]},
+        "accounts": [{"name": "admin", "role": "administrator"}],
+        "ports": [{"protocol": "tcp", "address": "0.0.0.0", "port": 443}],
+        "firmware": "1.2",
+    }
+    write("page", "status", json.dumps(status).encode())
+    write("page", "flat", json.dumps({**status, "ntp": {"servers": ["10.0.0.1"]}, "accounts": ["admin"]}).encode())
+    write("page", "other", b'{"state": [], "time": NaN}')
+    nonce = b'realm="dev", nonce="dcd98b7102dd2f0e", opaque="5ccc069c"'
+    write("challenge", "old", b"Digest " + nonce)
+    write("challenge", "both", b"Digest " + nonce + b', qop="auth,auth-int", algorithm=SHA-256, Digest ' + nonce)
+    write("challenge", "none", b'Basic realm="dev"')
 
 
 def explicit_curve(data: bytes) -> bytes:

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _http_date, _tls_wire
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _der, _signatures
-from fuzz import targets
 from fuzz.mutate import Mutator
-from fuzz.targets import CORPUS, TARGETS, Target
+from fuzz.targets import CORPUS, TARGETS, Target, certificate_targets, wire_targets
 
 #: CPU-seconds that one input may take: a thousand times what a sound one takes.
 _MOST_SECONDS = 2.0
@@ -113,15 +112,20 @@ def _flight_that_loses_the_rest(self: Any, data: bytes) -> None:
         ("describe", _der, "read", _read_without_bounds),
         ("flight", _tls_wire.ServerFlight, "feed", _flight_that_loses_the_rest),
         ("http", _http_date, "_epoch", lambda text: float(text or "nan")),
-        ("certificate_message", targets, "parse_certificate_message", lambda data, _tls13: (data[6:], b"not there")),
+        (
+            "certificate_message",
+            wire_targets,
+            "parse_certificate_message",
+            lambda data, _tls13: (data[6:], b"not there"),
+        ),
     ],
 )
 def test_a_planted_fault_is_found(
     monkeypatch: pytest.MonkeyPatch, name: str, module: Any, attribute: str, fault: Any
 ) -> None:
-    targets._judge.cache_clear()
+    certificate_targets._judge.cache_clear()
     monkeypatch.setattr(module, attribute, fault)
     try:
         assert _breaks(name)
     finally:
-        targets._judge.cache_clear()
+        certificate_targets._judge.cache_clear()

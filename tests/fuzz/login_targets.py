@@ -1,0 +1,140 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Targets: what a device without Python answers to a login: its command line, its pages, its challenges."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _appliance_http
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._dialogue import MAX_SESSION, hold
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session import Allowance, SessionFailed
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import Profile, ProfileBook
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_reading import read_answers
+from fuzz.fakes import pieces
+from fuzz.registry import NOW, Shape, rng_of, safe_json, target
+
+_SECRET = {"password": "hunter2", "enable_password": "hunter3"}
+_ENABLE = {"command": "enable", "prompt": "# ?$", "password_prompt": "[Pp]assword: ?$"}
+
+
+class _FakeLine:
+    """A command line that says the parts of `data` between 0x1e bytes, one after each thing that it is sent."""
+
+    def __init__(self, data: bytes) -> None:
+        self._rng = rng_of(data)
+        self._turns = iter(data.split(b"\x1e"))
+        self._pieces: Iterator[bytes] = pieces(next(self._turns), self._rng)
+        self._silences = 0
+        self.received = 0
+
+    def send(self, _text: str) -> None:
+        self._pieces = pieces(next(self._turns, b""), self._rng)
+        self._silences = 0
+
+    def receive(self, _seconds: float) -> bytes | None:
+        piece = next(self._pieces, b"")
+        self.received += len(piece)
+        if piece:
+            return piece
+        self._silences += 1
+        return None if self._silences < 3 else b""
+
+
+@target("lines", (b"dev> ", b"dev# ", b"\r\n", b"--More--", b"\x1b[2K", b"\x08 \x08", b"Password: ", b"show clock\r\n"))
+def dialogue(data: bytes) -> Shape:
+    """A command line: every answer is text, and what is no dialogue ends in one of the known words."""
+    line = _FakeLine(data)
+    ssh = {"prompt": "[>#] ?$", "pager": {"pattern": "--+ ?[Mm]ore ?--+", "answer": " "}}
+    if len(data) % 2:
+        ssh["enable"] = _ENABLE
+    device = {"ssh": ssh, "questions": {"clock": "show clock", "users": "show users"}}
+    try:
+        # No time to think: a silence in the middle of an answer is its end.
+        answers = hold(line, device, _SECRET, Allowance(0.0, time.monotonic() + 30))
+    except SessionFailed as problem:
+        safe_json([str(problem), problem.answers])
+        assert len(str(problem)) < 400 and str(problem).isprintable()
+        assert line.received <= MAX_SESSION + 16384
+        return problem.reason, len(problem.answers)
+    safe_json(answers)
+    assert all(isinstance(answer["text"], str) for answer in answers.values())
+    return tuple(bool(answer["text"]) for answer in answers.values()), "enable" in ssh
+
+
+@functools.cache
+def _profile(name: str) -> Profile:
+    return ProfileBook().get(name)
+
+
+def _read(name: str, data: bytes) -> Shape:
+    profile = _profile(name)
+    text = data.decode("utf-8-sig", "replace")
+    moment = NOW.timestamp()
+    answers: dict[str, Any] = {
+        output: {"text": text, "asked": moment, "answered": moment + 0.4} for output in profile.questions
+    }
+    raw = {
+        "outcome": "observed",
+        "reason": None,
+        "detail": text[:100],
+        "started_at": "2026-11-22T17:00:00.000Z",
+        "finished_at": "2026-11-22T17:00:01.000Z",
+        "answers": answers,
+    }
+    observation = read_answers(profile, "echo-004", "localhost", raw, 0.0, 0.1)
+    written = safe_json(observation)
+    assert len(written) < 4_000_000
+    return tuple(state["status"] for state in observation["subsets"].values()), bool(
+        observation.get("clock", {}).get("samples")
+    )
+
+
+@target(
+    "lines", (b"2026-11-22 17:00:00 UTC", b"Software: 1.2", b"ntp server: 10.0.0.1", b"admin  administrator", b"\xff")
+)
+def command_line(data: bytes) -> Shape:
+    """What the profile of a plain command line reads in any text."""
+    return _read("generic_cli", data)
+
+
+@target(
+    "lines",
+    (b"root:x:0:0:root:/root:/bin/sh", b"nameserver", b"Sun Nov 22 17:00:00 UTC 2026", b"tcp 0 0 0.0.0.0:22", b"\x00"),
+)
+def shell(data: bytes) -> Shape:
+    """What the profile of a small Linux reads in any text."""
+    return _read("busybox_linux", data)
+
+
+@target("raw", (b'{"', b'": ', b"[" * 3000, b"1e999", b"NaN", b"9" * 5000, b'"\\ud800"', b"null", b"true", b"-1"))
+def page(data: bytes) -> Shape:
+    """What the profile of a JSON page reads in any page."""
+    return _read("generic_json", data)
+
+
+@target(
+    "raw", (b"Digest ", b'realm="', b'nonce="n"', b"algorithm=SHA-256", b'qop="auth"', b"stale=TRUE", b"\\", b",", b"=")
+)
+def challenge(data: bytes) -> Shape:
+    """The header by which a page asks for a login, and the answer to it."""
+    text = data.decode("latin-1").replace("\r", " ").replace("\n", " ")
+    device = {"user": "biomed", "http": {"authentication": "digest"}}
+    visit = _appliance_http._Visit(device, _SECRET, Allowance(1.0, time.monotonic() + 30), None)
+    headers = SimpleNamespace(get_all=lambda _name: [text])
+    try:
+        found = visit._digest_challenge(SimpleNamespace(status=401, headers=headers))  # type: ignore[arg-type]
+    except SessionFailed as problem:
+        return problem.reason
+    if not found:
+        return None
+    visit._challenge = found
+    answer = visit._login("/status.json") or ""
+    assert "hunter" not in answer
+    assert "\n" not in answer and "\r" not in answer
+    return tuple(sorted(set(found) & {"realm", "nonce", "qop", "algorithm", "opaque", "stale"}))
