@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import ssl
 import time
 import zlib
 from collections import Counter
@@ -22,7 +21,7 @@ from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import load_certificates
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import load_certificates, pem_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret import (
     VantageClock,
     vantage_clock,
@@ -160,7 +159,7 @@ class ActionModule(ActionBase):
     def _anchors(self, sources: list[str]) -> list[str]:
         try:
             paths = [source if "-----BEGIN" in source else self._local_path(source) for source in sources]
-            return [ssl.DER_cert_to_PEM_cert(der) for der in load_certificates(paths)]
+            return [pem_text(der) for der in load_certificates(paths)]
         except ValueError as error:
             raise AnsibleActionFail(f"appliance_info: {error}") from None
 

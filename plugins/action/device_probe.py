@@ -9,7 +9,6 @@ import base64
 import json
 import os
 import shutil
-import ssl
 import tempfile
 import threading
 import time
@@ -28,6 +27,7 @@ from ansible.utils.display import Display
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._fetch import SCHEMES, FetchError, fetch
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import (
     CertificateSourceError,
+    der_of_entry,
     load_certificates,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret import (
@@ -400,14 +400,14 @@ def _ask_ocsp(responder: str, observations: list[dict[str, Any]], anchors: list[
         if endpoint["chain"] and endpoint["trust"]["status"] == "trusted"
     ]
     chains = {endpoint["chain"][0]["fingerprint_sha256"]: endpoint["chain"] for endpoint in endpoints}
-    known = {entry["pem"]: None for endpoint in endpoints for entry in endpoint["chain"][1:]}
-    authorities = [ssl.PEM_cert_to_DER_cert(pem) for pem in known] + anchors
+    known = {der_of_entry(entry): None for endpoint in endpoints for entry in endpoint["chain"][1:]}
+    authorities = [*known, *anchors]
     failed: list[str] = []
 
     def ask(chain: list[dict[str, Any]]) -> dict[str, Any]:
         if len(failed) >= _OCSP_FAILURES:
             return {"status": "not_assessed", "detail": f"no OCSP answer: {failed[0]}", "date": None}
-        leaf = ssl.PEM_cert_to_DER_cert(chain[0]["pem"])
+        leaf = der_of_entry(chain[0])
         issuer = issuer_of(leaf, authorities)
         if issuer is None:
             return {"status": "not_assessed", "detail": "the issuer's certificate is not known", "date": None}

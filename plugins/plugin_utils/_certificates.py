@@ -9,7 +9,7 @@ import base64
 import functools
 import hashlib
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -59,7 +59,7 @@ def describe_certificate(data: bytes) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=1024)
 def _describe(data: bytes) -> dict[str, Any]:
-    identity = {"fingerprint_sha256": hashlib.sha256(data).hexdigest(), "pem": _pem(data)}
+    identity = {"fingerprint_sha256": hashlib.sha256(data).hexdigest(), "pem": pem_text(data)}
     try:
         certificate = _x509.parse_certificate(data)
     except DerError as exc:
@@ -110,10 +110,16 @@ def moment_text(moment: datetime) -> str:
     return moment.replace(tzinfo=None, microsecond=0).isoformat() + "Z"
 
 
-def _pem(data: bytes) -> str:
+def pem_text(data: bytes) -> str:
+    """DER as PEM."""
     text = base64.b64encode(data).decode("ascii")
     lines = [text[start : start + 64] for start in range(0, len(text), 64)]
     return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""])
+
+
+def der_of_entry(entry: Mapping[str, Any]) -> bytes:
+    """The DER of a chain entry."""
+    return base64.b64decode("".join(entry["pem"].splitlines()[1:-1]))
 
 
 def _names(certificate: _x509.Certificate) -> tuple[dict[str, list[str]], bool]:
