@@ -91,7 +91,11 @@ def probe(tmp_path: Path, collections: Path) -> Callable[..., tuple[dict[str, An
                 *(["--check"] if check else []),
             ],
             cwd=tmp_path,
-            env={**environment(tmp_path, collections), "ANSIBLE_CONNECTION_PLUGINS": str(PLUGINS)},
+            env={
+                **environment(tmp_path, collections),
+                "ANSIBLE_CONNECTION_PLUGINS": str(PLUGINS),
+                "TMPDIR": str(tmp_path),
+            },
             capture_output=True,
             text=True,
             timeout=120,
