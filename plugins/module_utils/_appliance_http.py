@@ -152,6 +152,7 @@ class _Visit:
                 raise SessionFailed("answer_too_long", f"a page of more than {_MAX_PAGE} bytes")
         if answer.length:
             raise SessionFailed("stopped_answering", f"the page ends {answer.length} bytes early")
+        answer.close()  # the connection takes no further request before
         return bytes(data)
 
     def _failure(self, error: Exception) -> SessionFailed:
