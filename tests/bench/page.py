@@ -196,6 +196,8 @@ def page(results: Results) -> str:
     """docs/benchmarks.md."""
     setting = {**machine(), **results.setting}
     parts = [_TITLE, _FARM, _COUNTING.format(where=setting.pop("counting", "")), table(("", ""), list(setting.items()))]
+    if float(setting.get("load average at the start", 0)) > 0.5 * (os.cpu_count() or 1):
+        parts.append(_BUSY)
     entries = results.targets()
     if entries:
         parts += ["## Targets", targets_table(entries)]
@@ -251,6 +253,10 @@ Counted on the devices' side, {where}:
 connections from the kernel's `PassiveOpens`; bytes as TCP payload, from nftables counters less the headers; device CPU
 from nginx's own process. Client CPU is user and system time of the command and of all that it started, interpreter
 start and inventory included; that of the engine is of the visit alone, the fastest of three rounds."""
+
+_BUSY = """\
+**The machine was busy with other work during this run.** Wall times are longer than they would be alone, CPU seconds by
+a third or so; ratios between tools hold."""
 
 _SIDE_BY_SIDE = """\
 Per endpoint, or per 1000 endpoints. The slow ones visit fewer endpoints, as their row says."""

@@ -155,3 +155,9 @@ def test_the_page_names_what_was_missed_and_what_could_not_be_had() -> None:
     text = page.page(results)
     assert "**missed**" in text and "nmap could not be had for this run: no such package" in text
     assert "device_probe --all" in text
+
+
+@pytest.mark.parametrize(("load", "said"), [("0.1", False), ("99.0", True)])
+def test_the_page_says_when_the_machine_was_busy(load: str, said: bool) -> None:
+    text = page.page(page.Results(setting={"load average at the start": load}))
+    assert ("busy with other work" in text) is said
