@@ -18,6 +18,10 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session impor
 #: Bytes of one answer, and of all answers of one device.
 MAX_ANSWER = 262_144
 MAX_SESSION = 1_048_576
+#: Pieces that one answer may come in: each of them is looked at for a prompt.
+MAX_PIECES = 20_000
+#: Where the echo of a command stands: at the beginning.
+_HEAD = 4096
 #: A prompt that is not yet known by its text must stand still for so many seconds.
 _SETTLE = 0.3
 #: Where prompt and pager stand: at the end.
@@ -106,6 +110,7 @@ class Dialogue:
         found: int | None = None
         came = time.time()
         silent_since = time.monotonic()
+        count = 0
         while True:
             # A limit of its own for one receive: the device's time may end while it drips.
             seconds = min(_SETTLE if found is not None else 1.0, self._allowance.seconds())
@@ -121,7 +126,8 @@ class Dialogue:
             data += piece
             came, silent_since = time.time(), time.monotonic()
             self._received += len(piece)
-            if len(data) > MAX_ANSWER or self._received > MAX_SESSION:
+            count += 1
+            if len(data) > MAX_ANSWER or self._received > MAX_SESSION or count > MAX_PIECES:
                 raise SessionFailed("answer_too_long", f"the device sent {len(data)} bytes without coming to an end")
             end = _ESCAPES.sub(b"", bytes(data[-_TAIL:]))
             if self._turn_page(data, end):
@@ -147,7 +153,7 @@ class Dialogue:
         """Whether this is the prompt beyond doubt: its very text, after the command's echo where the device echoes."""
         if command is None or self._known_prompt is None or last.decode("utf-8", "replace") != self._known_prompt:
             return False
-        return self._echoes is False or _without_echo(_cleaned(data), command, self._known_prompt)[1]
+        return self._echoes is False or _without_echo(_cleaned(data[:_HEAD]), command, self._known_prompt)[1]
 
     def _without_prompt(self, text: str) -> str:
         if self._known_prompt and text.endswith(self._known_prompt):
