@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import parse_http_list, parse_keqv_list
 
+import jsonschema
 import paramiko
 import pytest
 import yaml
@@ -29,6 +30,18 @@ from lab.appliances import Appliance, CommandLine, JsonPage, Manner, json_status
 PASSWORD = "correct-horse-7741"
 CONSENT = {"by": "Dr A. Martin", "on": "2026-09-01", "reference": "BIO-2026-017"}
 PLUGINS = Path(__file__).with_name("connection_plugins")
+SCHEMAS = Path(__file__).resolve().parents[2] / "plugins" / "plugin_utils" / "schemas"
+
+
+def login_schema() -> jsonschema.Draft202012Validator:
+    """The schema of what a login saw; no appliance shows certificates."""
+    text = (SCHEMAS / "login_observation.schema.json").read_text(encoding="utf-8")
+    loaded = json.loads(text.replace('"observation.schema.json#/', '"#/'))
+    loaded["$defs"]["certificate"] = False
+    return jsonschema.Draft202012Validator(loaded)
+
+
+JUDGE = login_schema()
 
 
 @dataclass(frozen=True)
@@ -116,6 +129,8 @@ def ask(collections: Path, tmp_path: Path) -> Ask:
         assert "Traceback" not in output, output
         result = json.loads((tmp_path / "asked.json").read_text(encoding="utf-8"))
         observations = {observation["device"]: observation for observation in result.get("observations", [])}
+        for observation in observations.values():
+            assert [error.message for error in JUDGE.iter_errors(observation)] == []
         return Asked(result, observations, output, time.monotonic() - begun)
 
     return run

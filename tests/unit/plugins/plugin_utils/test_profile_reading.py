@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -20,6 +21,18 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_readi
 PAGE = Path(__file__).resolve().parents[4] / "docs" / "en" / "device_profiles.md"
 SAVED = Path(__file__).with_name("appliances")
 ASKED = 1795366810.0
+SCHEMAS = Path(__file__).resolve().parents[4] / "plugins" / "plugin_utils" / "schemas"
+
+
+def login_schema() -> jsonschema.Draft202012Validator:
+    """The schema of what a login saw; no appliance shows certificates."""
+    text = (SCHEMAS / "login_observation.schema.json").read_text(encoding="utf-8")
+    loaded = json.loads(text.replace('"observation.schema.json#/', '"#/'))
+    loaded["$defs"]["certificate"] = False
+    return jsonschema.Draft202012Validator(loaded)
+
+
+JUDGE = login_schema()
 
 
 def example(name: str) -> Profile:
@@ -45,6 +58,7 @@ def observe(
     }
     observation = read_answers(profile, "dev-1", "vantage", raw, offset, 0.1)
     json.dumps(observation, allow_nan=False)
+    assert [error.message for error in JUDGE.iter_errors(observation)] == []
     return observation
 
 
