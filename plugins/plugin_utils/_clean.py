@@ -24,7 +24,7 @@ def _clean(text: str) -> str:
 
 def clean_text(value: Any) -> str:
     """`value` as one printable line of at most MAX_TEXT characters."""
-    return _clean(value) if type(value) is str and len(value) <= MAX_TEXT else visible(value, MAX_TEXT)
+    return _clean(value) if isinstance(value, str) and len(value) <= MAX_TEXT else visible(value, MAX_TEXT)
 
 
 def clean_texts(values: Any) -> list[str]:
@@ -35,7 +35,7 @@ def clean_texts(values: Any) -> list[str]:
 def as_mapping(value: Any) -> Mapping[str, Any]:
     """`value` where it is a mapping, else an empty one: a damaged observation is one that tells nothing."""
     # A dictionary is what nearly all are, and asking whether it is one costs a tenth of asking for a Mapping.
-    return value if type(value) is dict or isinstance(value, Mapping) else {}
+    return value if isinstance(value, (dict, Mapping)) else {}
 
 
 def as_list(value: Any) -> list[Any]:
