@@ -815,7 +815,7 @@ def test_logins_on_pages(ask: Ask, ward: Ward, certificates: Certificates) -> No
         "bearer": {"token": "t-52917"},
     }
     hosts = {
-        name: page_host(device, device_profile=f"page_{name.split('-')[0]}", device_login=logins[name])
+        name: page_host(device, device_profile=f"page_{name.partition('-')[0]}", device_login=logins[name])
         for name, device in devices.items()
     }
     # Two pages, so that the second one shows whether the connection and the login are kept.
