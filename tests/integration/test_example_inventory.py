@@ -12,12 +12,18 @@ from typing import Any
 import pytest
 from integration.runs import ROOT, environment
 
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._host_keys import keys_on_record
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _inventory
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import load_policy
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import ProfileBook
 
 EXAMPLE = ROOT / "docs" / "examples" / "inventory"
 # The variables that the plugins do not read yet, and that the example explains all the same.
-BEYOND_THE_NETWORK = {"device_ssh_host_key", "device_vendor_authorisation"}
+BEYOND_THE_NETWORK = {"device_vendor_authorisation"}
+LOGIN = {
+    *("device_login", "device_login_port", "device_login_pin", "device_login_exception"),
+    "device_ssh_host_key",
+}
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +54,15 @@ def test_every_device_of_the_example_has_a_usable_card(hosts: dict[str, dict[str
     assert load_policy(hosts["echo-004"]["audit_policy"])
 
 
+def test_the_login_of_the_example_can_be_used(hosts: dict[str, dict[str, Any]]) -> None:
+    login = _inventory.login_card(hosts["analyser-001"])
+    assert login["invalid"] is None
+    assert login["port"] == 2222
+    assert keys_on_record(login["host_key"], None, ["2001:db8:20::31"], 2222).kinds() == ["ssh-ed25519"]
+    assert ProfileBook().get(hosts["analyser-001"]["device_profile"]).transport == "ssh"
+
+
 def test_the_example_explains_every_host_variable_and_no_other() -> None:
     text = (EXAMPLE / "hosts.yml").read_text(encoding="utf-8")
     explained = set(re.findall(r"^\s+(device_\w+):", text, flags=re.MULTILINE))
-    assert explained == set(_inventory._HOST_VARIABLES.values()) | BEYOND_THE_NETWORK
+    assert explained == set(_inventory._HOST_VARIABLES.values()) | LOGIN | BEYOND_THE_NETWORK
