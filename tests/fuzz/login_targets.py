@@ -50,7 +50,7 @@ class _FakeLine:
 def dialogue(data: bytes) -> Shape:
     """A command line: every answer is text, and what is no dialogue ends in one of the known words."""
     line = _FakeLine(data)
-    ssh = {"prompt": "[>#] ?$", "pager": {"pattern": "--+ ?[Mm]ore ?--+", "answer": " "}}
+    ssh = {"prompt": "[>#] ?$", "pager": {"pattern": "(?<!-)--+ ?[Mm]ore ?--+", "answer": " "}}
     if len(data) % 2:
         ssh["enable"] = _ENABLE
     device = {"ssh": ssh, "questions": {"clock": "show clock", "users": "show users"}}

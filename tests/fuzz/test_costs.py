@@ -5,22 +5,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import random
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _http_date, _starttls
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _appliance_http, _http_date, _starttls
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._dialogue import hold
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session import Allowance, SessionFailed
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire import ServerFlight
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _signatures, _x509
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import describe_certificate
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._names import name_match
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import ProfileBook
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._trust import TrustJudge
 from fuzz import der_tree
 from fuzz.fakes import FakeStream, run
@@ -150,6 +155,53 @@ def test_a_long_answer_costs_little(name: str) -> None:
             if _http_date.whole(data[:end], "GET"):
                 break
         _http_date.parse(data)
+
+    assert _spent(read) < SECONDS
+
+
+# -- logins
+
+
+class _Flood:
+    """A command line that greets, and answers the first command with the same words for ever, in pieces of a size."""
+
+    def __init__(self, words: bytes, size: int) -> None:
+        self._words, self._size, self._at = words * (size // len(words) + 2), size, 0
+        self._round = len(words)
+        self._greeting: list[bytes | None] = [b"dev> ", None]
+        self._asked = False
+
+    def send(self, _text: str) -> None:
+        self._asked = True
+
+    def receive(self, _seconds: float) -> bytes | None:
+        if self._greeting or not self._asked:
+            return self._greeting.pop(0) if self._greeting else None
+        start = self._at % self._round
+        self._at += self._size
+        return self._words[start : start + self._size]
+
+
+@pytest.mark.parametrize("size", [1, 7, 16384])
+@pytest.mark.parametrize("words", [b"x\ndev> ", b"-", b"\x1b[1;1;", b"\r ", b"\x08 ", b"--More"])
+def test_a_command_line_without_end_costs_little(words: bytes, size: int) -> None:
+    device = {"ssh": dict(ProfileBook().get("generic_cli").ssh), "questions": {"clock": "show clock"}}
+    with pytest.raises(SessionFailed, match="without coming to an end"):
+        begun = time.process_time()
+        hold(_Flood(words, size), device, {}, Allowance(5.0, time.monotonic() + 60))
+    # A fifth of this; every piece looked at as a whole would cost minutes.
+    assert time.process_time() - begun < 5 * SECONDS
+
+
+@pytest.mark.parametrize("header", ["a" * 65_000, 'a="' * 20_000, "digest " * 9_000, "a = " * 16_000, '"\\' * 30_000])
+def test_a_long_challenge_costs_little(header: str) -> None:
+    device = {"user": "biomed", "http": {"authentication": "digest"}}
+    visit = _appliance_http._Visit(device, {"password": "x"}, Allowance(1.0, time.monotonic() + 30), None)
+    answer: Any = SimpleNamespace(status=401, headers=SimpleNamespace(get_all=lambda _name: ["Digest " + header]))
+
+    def read() -> None:
+        with contextlib.suppress(SessionFailed):
+            visit._digest_challenge(answer)
 
     assert _spent(read) < SECONDS
 
