@@ -61,7 +61,7 @@ def other_kind(first: tuple[int, int]) -> tuple[Kind, tuple[str, ...]]:
     """
     files = ("requirements.txt", "tests/unit/requirements.txt")
     if first >= (3, 12):
-        return Kind("other", ".venv-other", files, (OLDEST_CORE, "cryptography<43")), ("3.11", "3.12", "3.13")
+        return Kind("other", ".venv-other", files, (OLDEST_CORE, "cryptography<44")), ("3.11", "3.12", "3.13")
     return Kind("other", ".venv-other", files, (NEWEST_CORE,)), ("3.14", "3.13", "3.12")
 
 
