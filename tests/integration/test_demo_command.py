@@ -39,6 +39,8 @@ def start(folder: Path, collections: Path, *arguments: str) -> subprocess.Popen[
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # A job that a shell put in the background ignores Ctrl-C, and hands that down to what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
