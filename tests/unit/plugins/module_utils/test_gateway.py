@@ -138,12 +138,12 @@ def test_who_can_log_in() -> None:
         {
             "files": {
                 "/etc/passwd": {
-                    "text": "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\n"
+                    "text": "root:x:0:0:root:/admin:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\n"
                     "tech:x:1000:1000::/home/tech:/bin/sh\nlocked:x:1001:1001::/home/locked:/bin/sh\n"
                 },
                 "/etc/shadow": {"text": "root:*:1::::::\ntech:$6$a$b:1::::::\nlocked:!:1::::::\ndaemon:*:1::::::\n"},
                 "/etc/group": {"text": "sudo:x:27:tech\n"},
-                "/root/.ssh/authorized_keys": {"text": "ssh-ed25519 AAAA admin\n"},
+                "/admin/.ssh/authorized_keys": {"text": "ssh-ed25519 AAAA admin\n"},
             },
             "privileged": True,
         }
