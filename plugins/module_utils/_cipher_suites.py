@@ -46,16 +46,18 @@ LEGACY_FIRST = (
     0x0035,
     0x000A,
     0x0005,
-    0x0004,
     0xC013,
     0xC014,
     0xC009,
     0xC00A,
+    0x0004,
     0xC012,
     0x0033,
     0x0039,
     0x0016,
 )
+#: How many of them a brief hello offers: again one at least for every common kind of key.
+LEGACY_BRIEF = 8
 
 #: SSLv2 cipher kinds (three octets each), all of them.
 SSLV2_CIPHER_KINDS = (0x010080, 0x020080, 0x030080, 0x040080, 0x050080, 0x060040, 0x0700C0)

@@ -31,7 +31,6 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire impo
     ServerHello,
     can_be_server_name,
     client_hello,
-    default_suites,
     further_hellos,
     sslv2_client_hello,
 )
@@ -98,8 +97,9 @@ class TlsWalk:
         self._top = TLS12 if self._quick else TLS13
         #: Old stacks that stumble over extensions get hellos without, for the rest of the walk.
         self._bare = False
-        #: what the server chose so far
+        #: what the server chose so far, and by version what the last hello for it offered
         self._suites: set[int] = set()
+        self._offered: dict[int, tuple[int, ...]] = {}
         self.facts = WalkFacts(server_name=self._names[0] if self._names else None)
 
     async def run(self) -> WalkFacts:
@@ -251,15 +251,17 @@ class TlsWalk:
         facts = self.facts
         if self._confirm_clock and len(facts.randoms) == 1 and looks_like_a_clock(*facts.randoms[0]):
             versions = [version for version in WALK_ORDER if version < TLS13 and facts.status(version) == "accepted"]
-            await self._send(client_hello(max(versions), facts.server_name, self._bare))
+            await self._send(client_hello(max(versions), facts.server_name, self._bare).sent)
 
     # -- one hello
 
     async def _offer(self, version: int) -> Answer:
         """Ask for `version` or lower, and write down what the answer says."""
-        answer = await self._send(client_hello(version, self.facts.server_name, self._bare))
+        hello = client_hello(version, self.facts.server_name, self._bare, self._quick)
+        self._offered[version] = hello.suites
+        answer = await self._send(hello.sent)
         # A suite that this server took before was offered again: "no suite in common" is then a refusal.
-        known = not self._suites.isdisjoint(default_suites(version))
+        known = not self._suites.isdisjoint(hello.suites)
         self._record(version, answer, complete=known or version == SSLV3)
         return answer
 
@@ -317,7 +319,7 @@ class TlsWalk:
         statuses[spoken] = ("accepted", "server_hello")
         for version, (status, evidence) in statuses.items():
             # "No suite in common", said to a hello that did offer what this server has now taken: it was the version.
-            if (status, evidence) in _NOTHING_IN_COMMON and not self._suites.isdisjoint(default_suites(version)):
+            if (status, evidence) in _NOTHING_IN_COMMON and not self._suites.isdisjoint(self._offered.get(version, ())):
                 statuses[version] = ("refused", evidence)
         for version in WALK_ORDER:
             # A server that answers above what was offered does not speak what was offered either.

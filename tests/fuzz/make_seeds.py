@@ -138,7 +138,7 @@ def server_flight(chain: list[bytes], key: Any, version: int, ask_client: bool =
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     session = context.wrap_bio(incoming, outgoing, server_side=True)
     server_name = "echo-004.hopital.example"
-    hello = client_hello(version, server_name) if version < TLS13 else next(further_hellos(version, server_name))
+    hello = client_hello(version, server_name).sent if version < TLS13 else next(further_hellos(version, server_name))
     incoming.write(hello)
     with contextlib.suppress(ssl.SSLWantReadError):
         session.do_handshake()
