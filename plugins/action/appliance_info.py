@@ -22,6 +22,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import load_certificates, pem_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._host_variables import HostVariables
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret import (
     VantageClock,
     vantage_clock,
@@ -89,10 +90,11 @@ class ActionModule(ActionBase):
         for name in options["devices"]:
             if name not in hostvars:
                 raise AnsibleActionFail(f"appliance_info: '{name}' is not in the inventory.")
-            card = device_card(name, hostvars[name])
+            variables = HostVariables(hostvars, name)
+            card = device_card(name, variables)
             consented += card["consent"]
             try:
-                plans[name] = self._plan(card, hostvars[name], book, options)
+                plans[name] = self._plan(card, variables, book, options)
             except _Left as problem:
                 left[name] = problem
                 if problem.reason == "inventory_invalid":
@@ -177,7 +179,7 @@ class ActionModule(ActionBase):
 
     @staticmethod
     def _plan(
-        card: Mapping[str, Any], variables: Mapping[str, Any], book: ProfileBook, options: Mapping[str, Any]
+        card: Mapping[str, Any], variables: HostVariables, book: ProfileBook, options: Mapping[str, Any]
     ) -> _Plan:
         """How one device is asked; _Left when it is not."""
         if card["invalid"]:

@@ -30,6 +30,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates 
     der_of_entry,
     load_certificates,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._host_variables import HostVariables
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret import (
     VantageClock,
     certificates_of,
@@ -175,7 +176,7 @@ class ActionModule(ActionBase):
                         f"device_probe: devices[{position}]: '{device}' is not in the inventory; "
                         "give an inventory name, or a dictionary with name, address and consent."
                     )
-                card = device_card(device, hostvars[device])
+                card = device_card(device, HostVariables(hostvars, device))
             else:
                 raise AnsibleActionFail(
                     f"device_probe: devices[{position}] must be an inventory name or a dictionary, not {device!r}."

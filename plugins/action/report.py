@@ -23,6 +23,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._attestations 
     load_attestation_file,
     load_attestations,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._host_variables import HostVariables
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import parse_instant
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import card_from_dictionary, device_card
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import load_policy
@@ -289,7 +290,7 @@ def _cards(
     names: Sequence[str], given: Mapping[str, dict[str, Any]], hostvars: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
     for name in names:
-        yield given[name] if name in given else _plain(device_card(name, hostvars[name]))
+        yield given[name] if name in given else _plain(device_card(name, HostVariables(hostvars, name)))
 
 
 def _now(value: Any) -> datetime:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._services import KNOWN_SERVICES
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._fingerprints import plain_fingerprint
@@ -28,11 +28,18 @@ _PATH = re.compile(r"/[!-~]{0,255}")
 _LOGIN_SECRETS = ("password", "enable_password", "token")
 
 
+class Variables(Protocol):
+    """A mapping, or what reads one host's variables one by one."""
+
+    def get(self, key: str, /) -> Any:
+        """The value, None where there is none."""
+
+
 class CardError(ValueError):
     """One variable that can't be used; the text names it and says what would do."""
 
 
-def device_card(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+def device_card(name: str, variables: Variables) -> dict[str, Any]:
     """The card of an inventory host, from its documented host variables (docs/examples/inventory). Never raises.
 
     `device_address` defaults to `ansible_host`, and that to the inventory name.
@@ -81,7 +88,7 @@ _HOST_VARIABLES = {
 _LABELS = {**_HOST_VARIABLES, "groups": "group_names"}
 
 
-def _read(variables: Mapping[str, Any], key: str) -> Any:
+def _read(variables: Variables, key: str) -> Any:
     try:
         return variables.get(key)
     except Exception as error:
@@ -137,7 +144,7 @@ def _card(
     return card
 
 
-def login_card(variables: Mapping[str, Any]) -> dict[str, Any]:
+def login_card(variables: Variables) -> dict[str, Any]:
     """How to log in on a device, from `device_login`, `device_login_port`, `device_ssh_host_key`, …. Never raises.
 
     `secrets` (password, enable_password, token) stand apart: they go where nothing is logged.
