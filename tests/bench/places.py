@@ -21,14 +21,12 @@ def command(name: str) -> str:
 
 
 def ansible_environment(collections: Path, folder: Path, forks: int = 5) -> dict[str, str]:
-    """Settings of an ansible-playbook run that owes nothing to this machine's own."""
-    settings = folder / "ansible.cfg"
-    settings.write_text("[defaults]\n", encoding="utf-8")
+    """Settings of an ansible-playbook run: the checkout's own, and nothing of this machine's."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON"))}
     return {
         **kept,
         "ANSIBLE_COLLECTIONS_PATH": str(collections),
-        "ANSIBLE_CONFIG": str(settings),
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "ANSIBLE_FORKS": str(forks),
         "ANSIBLE_HOST_KEY_CHECKING": "false",
         "ANSIBLE_HOME": str(folder / "ansible"),
