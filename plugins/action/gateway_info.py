@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+import os
 import time
+from datetime import datetime, timezone
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import clean_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret import interpret_gateway
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._observation_file import append_observation
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._signatures import CRYPTOGRAPHY_ERROR
 
 
@@ -28,22 +32,70 @@ class ActionModule(ActionBase):
         task_vars = task_vars or {}
         if CRYPTOGRAPHY_ERROR:
             raise AnsibleActionFail(missing_required_lib("cryptography") + "\n" + CRYPTOGRAPHY_ERROR)
+        arguments = dict(self._task.args)
+        dest = self._writable_dest(arguments.pop("dest", None))
+        device = str(task_vars.get("inventory_hostname"))
         asked = time.time()
-        result: dict[str, Any] = self._execute_module(task_vars=task_vars)
+        try:
+            result: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
+        except AnsibleConnectionFailure as error:
+            self._keep(dest, _unasked(device, "unreachable", "no_answer", error.message, asked))
+            raise
         answered = time.time()
         if result.get("failed") or result.get("unreachable") or "facts" not in result:
+            self._keep(dest, _unasked(device, "skipped", "module_failed", str(result.get("msg") or ""), asked))
             return result
         facts = result.pop("facts")
-        live = self._task.args.get("recorded") is None
-        result["observation"] = interpret_gateway(
+        observation = interpret_gateway(
             facts,
-            device=str(task_vars.get("inventory_hostname")),
+            device=device,
             asked=asked,
             answered=answered,
             started=result.pop("started"),
             finished=result.pop("finished"),
             # The control node's own clock needs no comparison; a recorded one can't be compared any more.
-            comparable=live,
+            comparable=arguments.get("recorded") is None,
             same_machine=self._connection.transport == "local",
         )
+        result["observation"] = observation
+        self._keep(dest, observation)
         return result
+
+    @staticmethod
+    def _writable_dest(dest: Any) -> str | None:
+        if not dest:
+            return None
+        path = os.path.abspath(os.path.expanduser(str(dest)))
+        folder = os.path.dirname(path)
+        if os.path.isdir(path):
+            raise AnsibleActionFail(f"gateway_info: dest '{path}' is a folder; name a file in it.")
+        if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+            raise AnsibleActionFail(f"gateway_info: dest: '{folder}' is no folder that can be written to.")
+        return path
+
+    def _keep(self, dest: str | None, observation: dict[str, Any]) -> None:
+        if dest is None or self._task.check_mode:
+            return
+        try:
+            append_observation(dest, observation)
+        except OSError as error:
+            raise AnsibleActionFail(f"gateway_info: '{dest}' cannot be written: {error.strerror}.") from None
+
+
+def _unasked(device: str, outcome: str, reason: str, detail: str, asked: float) -> dict[str, Any]:
+    """The observation of a gateway that told nothing."""
+    started, finished = (
+        datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        for moment in (asked, time.time())
+    )
+    return {
+        "schema_version": 1,
+        "device": device,
+        "source": "gateway",
+        "vantage": "localhost",
+        "started_at": started,
+        "finished_at": finished,
+        "outcome": outcome,
+        "reason": reason,
+        "detail": clean_text(detail),
+    }

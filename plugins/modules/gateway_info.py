@@ -124,11 +124,17 @@ options:
   recorded:
     description: Parse what was recorded on a gateway with O(record) instead of looking at this one.
     type: dict
+  dest:
+    description:
+      - A file on the control node that the observation is added to, as one line of JSON, readable by its owner only.
+        Many gateways of one play may share it.
+      - A gateway that cannot be reached, or that cannot run the module, leaves a line that says so.
+    type: path
 extends_documentation_fragment:
   - biomed.cert_hygiene.attributes
 attributes:
   check_mode:
-    details: Looking changes nothing, so that the gateway is read in check mode too.
+    details: Looking changes nothing, so that the gateway is read in check mode too; O(dest) is not written.
 seealso:
   - module: biomed.cert_hygiene.device_probe
 author:
@@ -139,6 +145,10 @@ EXAMPLES = r"""
 - name: Read everything that this login may see
   biomed.cert_hygiene.gateway_info:
   register: gateway
+
+- name: Read every gateway of the play into one file, and judge it later
+  biomed.cert_hygiene.gateway_info:
+    dest: gateways.jsonl
 
 - name: The clock follows a server
   ansible.builtin.assert:
@@ -232,6 +242,8 @@ def main() -> None:
             "command_timeout": {"type": "float", "default": 10.0},
             "record": {"type": "bool", "default": False},
             "recorded": {"type": "dict"},
+            # Taken by the action.
+            "dest": {"type": "path"},
         },
         mutually_exclusive=[("record", "recorded")],
         supports_check_mode=True,

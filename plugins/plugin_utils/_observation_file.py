@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import json
 import os
 import tempfile
@@ -26,3 +28,20 @@ def write_observations(dest: str, observations: Iterable[Mapping[str, Any]]) -> 
         with contextlib.suppress(OSError):
             os.unlink(staged)
         raise
+
+
+def append_observation(dest: str, observation: Mapping[str, Any]) -> None:
+    """Add one line to a file that many workers add to at the same time. Raises OSError."""
+    line = json.dumps(observation, ensure_ascii=True, separators=(",", ":")) + "\n"
+    descriptor = os.open(dest, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "ab", buffering=0) as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        size = handle.seek(0, os.SEEK_END)
+        try:
+            data = line.encode("ascii")
+            if handle.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            # Half a line would cost the reader the next one too.
+            handle.truncate(size)
+            raise
