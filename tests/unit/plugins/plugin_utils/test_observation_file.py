@@ -41,7 +41,7 @@ def test_a_disk_that_fills_up_leaves_no_half_line(tmp_path: Path) -> None:
     append_observation(str(dest), {"device": "gw-001"})
     code = (
         "import resource, signal, sys\n"
-        "from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._observation_file import append_observation\n"
+        f"from {append_observation.__module__} import append_observation\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try:\n"
