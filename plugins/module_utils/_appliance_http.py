@@ -90,9 +90,13 @@ class _Visit:
             self._sock.close()
         self._connection = self._sock = None
 
-    def _get(self, path: str, login: str | None) -> tuple[float, float, http.client.HTTPResponse, str]:
+    def _get(
+        self, path: str, login: str | None, method: str = "GET", body: bytes | None = None, **more: str
+    ) -> tuple[float, float, http.client.HTTPResponse, str]:
+        """(when it was asked, when answered, the answer, its text). `more`: further headers."""
         headers = {"User-Agent": "biomed-cert-hygiene", "Accept": "application/json"}
         headers.update(self._device["http"].get("headers") or {})
+        headers.update((name.replace("_", "-"), value) for name, value in more.items())
         if login is not None:
             headers["Authorization"] = login
         connection, sock = self._open()
@@ -100,7 +104,7 @@ class _Visit:
             with cut_after(sock, self._allowance.left()):
                 sock.settimeout(self._allowance.seconds())
                 asked = time.time()
-                connection.request("GET", path, headers=headers)
+                connection.request(method, path, body=body, headers=headers)
                 answer = connection.getresponse()
                 data = self._read(answer)
         except SessionFailed:

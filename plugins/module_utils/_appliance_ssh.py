@@ -8,8 +8,10 @@ The host key is checked before anything is sent, and one login is tried once: a 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._dialogue import hold
@@ -46,6 +48,14 @@ _SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
 
 def ask_over_paramiko(device: dict[str, Any], secret: dict[str, str], allowance: Allowance) -> dict[str, Any]:
     """Answers by output, as `hold` gives them."""
+    with verified_transport(device, allowance) as (transport, sock, key):
+        _log_in(transport, device["user"], secret.get("password"), key, allowance)
+        return hold(_ShellLine(_shell(transport, sock, allowance)), device, secret, allowance)
+
+
+@contextlib.contextmanager
+def verified_transport(device: dict[str, Any], allowance: Allowance) -> Iterator[tuple[Any, socket.socket, Any]]:
+    """(the transport, its socket, our private key if any) of a device whose host key is one on record."""
     _require_paramiko()
     record = keys_on_record(device["host_key"], device["known_hosts"], device["names"], device["port"])
     key = _private_key(device)
@@ -57,8 +67,7 @@ def ask_over_paramiko(device: dict[str, Any], secret: dict[str, str], allowance:
             _negotiate(transport, record.kinds(), allowance)
             shown = transport.get_remote_server_key()
             record.check(shown.get_name(), shown.asbytes())
-            _log_in(transport, device["user"], secret.get("password"), key, allowance)
-            return hold(_ShellLine(_shell(transport, sock, allowance)), device, secret, allowance)
+            yield transport, sock, key
     except (paramiko.SSHException, EOFError, OSError) as error:
         raise SessionFailed("no_ssh", f"the SSH session broke: {_text(error)}") from None
     finally:

@@ -25,6 +25,10 @@ class SessionFailed(Exception):
         self.answers: dict[str, Any] = {}
 
 
+class PortClosed(SessionFailed):
+    """The device is there, and says that nothing listens on this port."""
+
+
 class Allowance:
     """The time of one device: `step` seconds without a sign of life, and an end on the monotonic clock."""
 
@@ -52,6 +56,8 @@ def connect(address: str, port: int, allowance: Allowance) -> socket.socket:
         raise SessionFailed("name_not_resolved", f"the name {address} leads to no address") from None
     except socket.timeout:
         raise SessionFailed("no_answer", f"nothing answers on port {port}") from None
+    except ConnectionRefusedError as error:
+        raise PortClosed("no_answer", f"port {port}: {error.strerror or error}") from None
     except OSError as error:
         raise SessionFailed("no_answer", f"port {port}: {error.strerror or error}") from None
 

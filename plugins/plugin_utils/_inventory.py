@@ -153,11 +153,7 @@ def login_card(variables: Variables) -> dict[str, Any]:
         "user": None,
         "private_key_file": None,
         "secrets": {},
-        "port": None,
-        "host_key": None,
-        "pin": None,
-        "exception": None,
-        "invalid": None,
+        **reach_card(variables),
     }
     try:
         try:
@@ -173,7 +169,12 @@ def login_card(variables: Variables) -> dict[str, Any]:
     except CardError as error:
         # What stands in a login is never shown, whatever is wrong with it.
         card["invalid"] = f"device_login: {error}"
-        return card
+    return card
+
+
+def reach_card(variables: Variables) -> dict[str, Any]:
+    """How a device that one logs in on is reached and known: {"port", "host_key", "pin", "exception", "invalid"}."""
+    card: dict[str, Any] = {"port": None, "host_key": None, "pin": None, "exception": None, "invalid": None}
     for key, variable, check in (
         ("port", "device_login_port", _port),
         ("host_key", "device_ssh_host_key", _text),
@@ -185,6 +186,31 @@ def login_card(variables: Variables) -> dict[str, Any]:
             card[key] = None if value is None else check(value)
         except CardError as error:
             card["invalid"] = f"{variable}: {error}"
+    return card
+
+
+def clinical_login(variables: Variables) -> dict[str, Any]:
+    """The account that carers work with, from `device_clinical_login`: {"user", "password", "invalid"}. Never raises.
+
+    Both are None where it is not given. What stands in it is never shown.
+    """
+    card: dict[str, Any] = {"user": None, "password": None, "invalid": None}
+    try:
+        try:
+            login = _read(variables, "device_clinical_login")
+        except CardError:
+            raise CardError("it cannot be read: is a variable in it undefined, or its vault closed?") from None
+        if login is None:
+            return card
+        if not isinstance(login, Mapping) or set(login) - {"user", "password"}:
+            raise CardError("user and password are needed")
+        texts = {key: _login_text(login, key) for key in ("user", "password")}
+        for key, text in texts.items():
+            if text is None or not (text + "x").isprintable() or (key == "user" and not text):
+                raise CardError(f"{key} is missing, or holds a character that cannot be typed")
+        card.update(texts)
+    except CardError as error:
+        card["invalid"] = f"device_clinical_login: {error}"
     return card
 
 

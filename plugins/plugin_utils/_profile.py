@@ -8,7 +8,6 @@ The same rules as a JSON Schema, for editors: schemas/device_profile.schema.json
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 import traceback
@@ -18,6 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._access_profile import AccessRules, read_access
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_rules import (
+    ProfileError,
+    check_mapping,
+    check_path,
+    check_port,
+    check_regex,
+    hint,
+    one_of,
+)
 
 try:
     import jmespath
@@ -73,20 +83,15 @@ MOMENT_GROUPS = ("value", "year", "month", "day", "hour", "minute", "second", "z
 
 _OWN = Path(__file__).with_name("profiles")
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_MAX_REGEX = 500
 _MAX_LINES = 10
 
 _KEYS = {
     *("schema_version", "name", "title", "transport", "ssh", "http", "commands", "requests", "facts"),
-    *("factory_credentials", "actions"),
+    *("factory_credentials", "access", "admin", "actions"),
 }
 _SSH_KEYS = {"port", "prompt", "pager", "enable", "line_end", "legacy_algorithms"}
 _HTTP_KEYS = {"port", "authentication", "headers"}
 _FACT_KEYS = {"output", "regex", "jmespath", "format", "each", "map", "absent", "lines", "utc"}
-
-
-class ProfileError(ValueError):
-    """A profile that can't be used; the text names the file and the key, and the way out."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,7 @@ class Profile:
     expected: Mapping[str, re.Pattern[str]]
     #: Fact -> the ways to read it, in the order in which they are tried.
     facts: Mapping[str, tuple[Reading, ...]]
-    factory_credentials: tuple[Mapping[str, str], ...] = ()
+    access: AccessRules = field(default_factory=AccessRules)
     actions: Mapping[str, Any] = field(default_factory=dict)
 
     def as_task(self) -> dict[str, Any]:
@@ -150,7 +155,7 @@ class ProfileBook:
                 path = folder / f"{name}{suffix}"
                 if path.is_file():
                     return _load(str(path))
-        raise ProfileError(f"there is no device profile {name!r}; {_hint(name, self.names())}")
+        raise ProfileError(f"there is no device profile {name!r}; {hint(name, self.names())}")
 
     def names(self) -> list[str]:
         """Every profile's name."""
@@ -162,7 +167,7 @@ def _load(path: str) -> Profile:
     try:
         data = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_LOADER)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ProfileError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+        raise ProfileError(f"{path}: cannot be read as YAML: {_unreadable(error)}") from None
     try:
         profile = read_profile(data)
     except ProfileError as error:
@@ -172,14 +177,23 @@ def _load(path: str) -> Profile:
     return profile
 
 
+def _unreadable(error: Exception) -> str:
+    """Why, without the lines of the file around it: a factory password may stand there."""
+    if isinstance(error, OSError):
+        return error.strerror or "it cannot be opened"
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or type(error).__name__
+    return f"{problem}, line {mark.line + 1}" if mark is not None else str(problem)
+
+
 def read_profile(data: Any) -> Profile:
     """Check a profile's data; ProfileError names the key."""
-    _check_mapping("profile", data, _KEYS, {"schema_version", "name", "transport", "facts"})
+    check_mapping("profile", data, _KEYS, {"schema_version", "name", "transport", "facts"})
     if data["schema_version"] != SCHEMA_VERSION:
         raise ProfileError(
             f"schema_version: {data['schema_version']!r} is not known; this collection reads {SCHEMA_VERSION}"
         )
-    transport = _one_of("transport", data["transport"], TRANSPORTS)
+    transport = one_of("transport", data["transport"], TRANSPORTS)
     shell = transport in ("ssh", "openssh")
     asked, other = ("commands", "requests") if shell else ("requests", "commands")
     if other in data:
@@ -211,27 +225,27 @@ def read_profile(data: Any) -> Profile:
         questions=questions,
         expected=expected,
         facts=facts,
-        factory_credentials=_credentials(data.get("factory_credentials") or []),
+        access=read_access(data, transport),
         actions=_actions(data.get("actions") or {}),
     )
 
 
 def _check_ssh(ssh: Any, transport: str) -> None:
-    _check_mapping("ssh", ssh, _SSH_KEYS, {"prompt"})
-    _check_port("ssh.port", ssh)
-    _regex("ssh.prompt", ssh["prompt"])
+    check_mapping("ssh", ssh, _SSH_KEYS, {"prompt"})
+    check_port("ssh.port", ssh)
+    check_regex("ssh.prompt", ssh["prompt"])
     if "pager" in ssh:
-        _check_mapping("ssh.pager", ssh["pager"], {"pattern", "answer"}, {"pattern", "answer"})
-        _regex("ssh.pager.pattern", ssh["pager"]["pattern"])
+        check_mapping("ssh.pager", ssh["pager"], {"pattern", "answer"}, {"pattern", "answer"})
+        check_regex("ssh.pager.pattern", ssh["pager"]["pattern"])
         _short_text("ssh.pager.answer", ssh["pager"]["answer"])
     if "enable" in ssh:
         known = {"command", "password_prompt", "prompt"}
-        _check_mapping("ssh.enable", ssh["enable"], known, {"command", "prompt"})
+        check_mapping("ssh.enable", ssh["enable"], known, {"command", "prompt"})
         _line("ssh.enable.command", ssh["enable"]["command"])
         for key in ("password_prompt", "prompt"):
             if key in ssh["enable"]:
-                _regex(f"ssh.enable.{key}", ssh["enable"][key])
-    _one_of("ssh.line_end", ssh.get("line_end", "\r"), ("\r", "\n", "\r\n"))
+                check_regex(f"ssh.enable.{key}", ssh["enable"][key])
+    one_of("ssh.line_end", ssh.get("line_end", "\r"), ("\r", "\n", "\r\n"))
     if not isinstance(ssh.get("legacy_algorithms", False), bool):
         raise ProfileError("ssh.legacy_algorithms: true or false is needed")
     if ssh.get("legacy_algorithms") and transport != "openssh":
@@ -239,9 +253,9 @@ def _check_ssh(ssh: Any, transport: str) -> None:
 
 
 def _check_http(http: Any) -> None:
-    _check_mapping("http", http, _HTTP_KEYS, set())
-    _check_port("http.port", http)
-    _one_of("http.authentication", http.get("authentication", "none"), AUTHENTICATIONS)
+    check_mapping("http", http, _HTTP_KEYS, set())
+    check_port("http.port", http)
+    one_of("http.authentication", http.get("authentication", "none"), AUTHENTICATIONS)
     headers = http.get("headers") or {}
     if not isinstance(headers, Mapping) or not all(
         re.fullmatch(r"[A-Za-z0-9-]+", str(name)) and re.fullmatch(r"[ -~]*", str(value))
@@ -252,33 +266,25 @@ def _check_http(http: Any) -> None:
         raise ProfileError("http.headers: a login belongs into device_login, not into a profile")
 
 
-def _check_port(where: str, section: Mapping[str, Any]) -> None:
-    port = section.get("port", 1)
-    if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
-        raise ProfileError(f"{where}: a TCP port from 1 to 65535 is needed")
-
-
 def _question(where: str, question: Any, shell: bool) -> tuple[str, re.Pattern[str] | None]:
     """(the command or path, what a right answer looks like)."""
     key = "command" if shell else "path"
     if isinstance(question, Mapping):
-        _check_mapping(where, question, {key, "expect"}, {key})
-        expect = _regex(f"{where}.expect", question["expect"]) if "expect" in question else None
+        check_mapping(where, question, {key, "expect"}, {key})
+        expect = check_regex(f"{where}.expect", question["expect"]) if "expect" in question else None
         where, question = f"{where}.{key}", question[key]
     else:
         expect = None
     if shell:
         return _line(where, question), expect
-    if not isinstance(question, str) or not re.fullmatch(r"/[!-~]*", question):
-        raise ProfileError(f"{where}: a path that begins with / is needed")
-    return question, expect
+    return check_path(where, question), expect
 
 
 def _readings(
     name: Any, entry: Any, questions: Mapping[str, str], expected: Mapping[str, re.Pattern[str]]
 ) -> tuple[Reading, ...]:
     if name not in FACTS:
-        raise ProfileError(f"facts.{name}: unknown fact; {_hint(str(name), FACTS)}")
+        raise ProfileError(f"facts.{name}: unknown fact; {hint(str(name), FACTS)}")
     if not isinstance(entry, list):
         return (_reading(f"facts.{name}", name, entry, questions, expected),)
     if not entry:
@@ -291,7 +297,7 @@ def _readings(
 def _reading(
     where: str, name: str, entry: Any, questions: Mapping[str, str], expected: Mapping[str, re.Pattern[str]]
 ) -> Reading:
-    _check_mapping(where, entry, _FACT_KEYS, {"output"})
+    check_mapping(where, entry, _FACT_KEYS, {"output"})
     kind = FACTS[name]
     if entry["output"] not in questions:
         raise ProfileError(f"{where}.output: nothing is asked under the name {entry['output']!r}")
@@ -309,7 +315,7 @@ def _reading(
     for key in ("map", "absent"):
         if key in entry and kind == "moment":
             raise ProfileError(f"{where}.{key}: a date and time has no use for it")
-    form = _one_of(f"{where}.format", entry.get("format", KINDS[kind][0]), KINDS[kind])
+    form = one_of(f"{where}.format", entry.get("format", KINDS[kind][0]), KINDS[kind])
     lines = entry.get("lines", 1)
     if isinstance(lines, bool) or not isinstance(lines, int) or not 1 <= lines <= _MAX_LINES:
         raise ProfileError(f"{where}.lines: a number from 1 to {_MAX_LINES} is needed")
@@ -333,7 +339,7 @@ def _reading(
 
 
 def _fact_regex(where: str, name: str, kind: str, form: str, text: Any) -> re.Pattern[str]:
-    regex = _regex(f"{where}.regex", text)
+    regex = check_regex(f"{where}.regex", text)
     groups = set(regex.groupindex)
     allowed = ENTRIES.get(name, MOMENT_GROUPS if kind == "moment" else VALUE_GROUPS)
     if groups - set(allowed):
@@ -394,29 +400,12 @@ def _value(where: str, kind: str, value: Any) -> Any:
     return value
 
 
-def _credentials(entries: Any) -> tuple[Mapping[str, str], ...]:
-    if not isinstance(entries, list):
-        raise ProfileError("factory_credentials: a list is needed")
-    for position, entry in enumerate(entries):
-        _check_mapping(f"factory_credentials[{position}]", entry, {"account", "password"}, {"account", "password"})
-    return tuple({"account": str(entry["account"]), "password": str(entry["password"])} for entry in entries)
-
-
 def _actions(actions: Any) -> Mapping[str, Any]:
-    _check_mapping("actions", actions, set(ACTIONS), set())
+    check_mapping("actions", actions, set(ACTIONS), set())
     for name, action in actions.items():
         if not isinstance(action, Mapping):
             raise ProfileError(f"actions.{name}: a mapping is needed")
     return dict(actions)
-
-
-def _regex(where: str, text: Any) -> re.Pattern[str]:
-    if not isinstance(text, str) or not text or len(text) > _MAX_REGEX:
-        raise ProfileError(f"{where}: a regular expression of at most {_MAX_REGEX} characters is needed")
-    try:
-        return re.compile(text, re.MULTILINE)
-    except re.error as error:
-        raise ProfileError(f"{where}: {error}") from None
 
 
 def _line(where: str, text: Any) -> str:
@@ -428,30 +417,3 @@ def _line(where: str, text: Any) -> str:
 def _short_text(where: str, text: Any) -> None:
     if not isinstance(text, str) or not text or len(text) > 16:
         raise ProfileError(f"{where}: a text of 1 to 16 characters is needed")
-
-
-def _one_of(where: str, value: Any, choices: Sequence[str]) -> str:
-    if value not in choices:
-        raise ProfileError(f"{where}: {value!r} is not known; use one of {', '.join(map(_shown, choices))}")
-    return str(value)
-
-
-def _shown(choice: str) -> str:
-    return choice if choice.isprintable() else repr(choice)
-
-
-def _hint(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"did you mean {close[0]}?" if close else "known: " + ", ".join(sorted(known))
-
-
-def _check_mapping(where: str, value: Any, known: set[str], needed: set[str]) -> None:
-    if not isinstance(value, Mapping):
-        raise ProfileError(f"{where}: a mapping is needed")
-    prefix = "" if where == "profile" else f"{where}."
-    for key in value:
-        if key not in known:
-            raise ProfileError(f"{prefix}{key}: unknown key; {_hint(str(key), known)}")
-    missing = needed - set(value)
-    if missing:
-        raise ProfileError(f"{prefix}{sorted(missing)[0]}: missing")

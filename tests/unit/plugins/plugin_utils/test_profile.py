@@ -269,11 +269,11 @@ def test_what_is_no_profile_at_all(data: Any) -> None:
 
 def test_reserved_actions_and_factory_credentials_are_kept() -> None:
     profile = read_profile(
-        {**CLI, "actions": {"set_ntp": {"x": 1}}, "factory_credentials": [{"account": "admin", "password": 1234}]}
+        {**CLI, "actions": {"set_ntp": {"x": 1}}, "factory_credentials": [{"account": "admin", "password": "12-ab"}]}
     )
     assert profile.actions == {"set_ntp": {"x": 1}}
-    assert profile.factory_credentials == ({"account": "admin", "password": "1234"},)
-    assert "1234" not in json.dumps(profile.as_task())
+    assert profile.access.credentials == ({"account": "admin", "password": "12-ab", "services": ("ssh",)},)
+    assert "12-ab" not in json.dumps(profile.as_task())
 
 
 def test_unquoted_yaml_words_mean_what_they_look_like() -> None:

@@ -1,0 +1,277 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The control-node half of access_check: reads inventory and profiles, plans the tries, writes the observations."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import time
+import zlib
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.module_utils.basic import missing_required_lib
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._access_plan import (
+    AccessPlan,
+    access_observation,
+    plan_access,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import load_certificates, pem_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import (
+    clinical_login,
+    device_card,
+    reach_card,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._observation_file import write_observations
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import (
+    JMESPATH_ERROR,
+    ProfileBook,
+    ProfileError,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._signatures import CRYPTOGRAPHY_ERROR
+
+display = Display()
+
+_OUTCOMES = ("observed", "unreachable", "skipped", "aborted")
+
+
+class _Left(Exception):
+    """A device that is not visited."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(detail or reason)
+        self.reason = reason
+        self.detail = detail
+
+
+class ActionModule(ActionBase):
+    """See the documentation of the module access_check."""
+
+    _requires_connection = True
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Try, and return or write the observations; in check mode, say what would be tried."""
+        super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        for library, problem in (("cryptography", CRYPTOGRAPHY_ERROR), ("jmespath", JMESPATH_ERROR)):
+            if problem:
+                raise AnsibleActionFail(missing_required_lib(library) + "\n" + problem)
+        if not str(self._task.args.get("authorised_by") or "").strip():
+            raise AnsibleActionFail(
+                "access_check: nothing was tried: write in authorised_by (access_checks_authorised_by) who authorised "
+                "trying passwords on these devices, and where that is written."
+            )
+        _validated, options = self.validate_argument_spec(_ARGUMENTS)
+        self._check_options(options)
+        hostvars = task_vars.get("hostvars") or {}
+        vantage = str(self._task.delegate_to or task_vars.get("inventory_hostname") or "localhost")
+        book = ProfileBook([self._folder(folder) for folder in options["profile_folders"]])
+        anchors = self._anchors(options["trust_anchors"])
+        dest = self._writable_dest(options["dest"])
+
+        plans: dict[str, AccessPlan] = {}
+        left: dict[str, _Left] = {}
+        consented = 0
+        for name in options["devices"]:
+            if name not in hostvars:
+                raise AnsibleActionFail(f"access_check: '{name}' is not in the inventory.")
+            card = device_card(name, hostvars[name])
+            consented += card["consent"]
+            try:
+                plans[name] = self._plan(card, hostvars[name], book, options, bool(anchors))
+            except _Left as problem:
+                left[name] = problem
+                if problem.reason == "inventory_invalid":
+                    display.warning(f"access_check: {name} is left out: {problem.detail}")
+
+        result: dict[str, Any] = {"changed": False, "observations": []}
+        if self._task.check_mode:
+            result["planned"] = {name: plans[name].places() if name in plans else [] for name in options["devices"]}
+            result["statistics"] = _statistics(options["devices"], consented, [])
+            return result
+        checked, problem_text = self._check(plans, anchors, options, task_vars)
+        at = _iso(time.time())
+        observations = []
+        for name in options["devices"]:
+            if name in checked and name in plans:
+                observations.append(access_observation(name, vantage, checked[name], plans[name].task["trials"]))
+                continue
+            lost = name not in left
+            reason = _Left("vantage_lost", problem_text or "") if lost else left[name]
+            unvisited = {
+                "started_at": at,
+                "finished_at": at,
+                "outcome": "aborted" if lost else "skipped",
+                "reason": reason.reason,
+                "detail": reason.detail,
+            }
+            observations.append(access_observation(name, vantage, unvisited))
+        result["observations"] = [] if dest else observations
+        result["statistics"] = _statistics(options["devices"], consented, observations)
+        if problem_text:
+            result.update(failed=True, msg=f"access_check: {problem_text}")
+        if dest:
+            try:
+                write_observations(dest, observations)
+            except OSError as error:
+                raise AnsibleActionFail(f"access_check: '{dest}' cannot be written: {error.strerror}.") from None
+        return result
+
+    # -- what the task was given
+
+    @staticmethod
+    def _check_options(options: Mapping[str, Any]) -> None:
+        for option, least in (
+            ("timeout", 0.1),
+            ("device_timeout", 0.1),
+            ("pause", 0),
+            ("concurrency", 1),
+            ("tries_per_day", 1),
+        ):
+            if not options[option] >= least:
+                raise AnsibleActionFail(f"access_check: {option} must be at least {least}, not {options[option]}.")
+        if options["tries_per_day"] > _MOST_TRIES:
+            raise AnsibleActionFail(
+                f"access_check: tries_per_day must be at most {_MOST_TRIES}, not {options['tries_per_day']}: more "
+                "would lock accounts."
+            )
+        twice = [name for name, count in Counter(options["devices"]).items() if count > 1]
+        if twice:
+            raise AnsibleActionFail(f"access_check: the device name '{twice[0]}' is given twice.")
+
+    def _folder(self, folder: str) -> str:
+        path = self._local_path(folder)
+        if not os.path.isdir(path):
+            raise AnsibleActionFail(f"access_check: profile_folders: '{folder}' is no folder.")
+        return path
+
+    def _local_path(self, path: str) -> str:
+        """Looked for from the working directory, then beside the playbook."""
+        path = os.path.expanduser(path)
+        return path if os.path.isabs(path) or os.path.exists(path) else str(self._loader.path_dwim(path))
+
+    def _anchors(self, sources: list[str]) -> list[str]:
+        try:
+            paths = [source if "-----BEGIN" in source else self._local_path(source) for source in sources]
+            return [pem_text(der) for der in load_certificates(paths)]
+        except ValueError as error:
+            raise AnsibleActionFail(f"access_check: {error}") from None
+
+    @staticmethod
+    def _writable_dest(dest: str | None) -> str | None:
+        if not dest:
+            return None
+        dest = os.path.abspath(os.path.expanduser(dest))
+        folder = os.path.dirname(dest)
+        if os.path.isdir(dest):
+            raise AnsibleActionFail(f"access_check: dest '{dest}' is a folder; name a file in it.")
+        if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+            raise AnsibleActionFail(f"access_check: dest: '{folder}' is no folder that can be written to.")
+        return dest
+
+    @staticmethod
+    def _plan(
+        card: Mapping[str, Any],
+        variables: Mapping[str, Any],
+        book: ProfileBook,
+        options: Mapping[str, Any],
+        has_anchors: bool,
+    ) -> AccessPlan:
+        """What is tried on one device; _Left when nothing is."""
+        if card["invalid"]:
+            raise _Left("inventory_invalid", card["invalid"])
+        if not card["consent"]:
+            raise _Left("consent_missing")
+        if card["in_use"] is not False:
+            said = "device_in_use is not recorded" if card["in_use"] is None else "device_in_use is true"
+            raise _Left("device_in_use", f"{said}: passwords are tried only where it is false")
+        if not card["profile"]:
+            raise _Left("profile_missing")
+        try:
+            profile = book.get(card["profile"])
+        except ProfileError as error:
+            raise _Left("inventory_invalid", f"device_profile: {error}") from None
+        reach, clinical = reach_card(variables), clinical_login(variables)
+        problem = reach["invalid"] or clinical["invalid"]
+        if problem:
+            raise _Left("inventory_invalid", problem)
+        plan = plan_access(card, reach, clinical, profile, options["known_hosts"], has_anchors)
+        if not plan.task["trials"]:
+            raise _Left("nothing_to_try", f"the profile {profile.name} has neither factory_credentials nor admin")
+        return plan
+
+    # -- trying
+
+    def _check(
+        self,
+        plans: Mapping[str, AccessPlan],
+        anchors: list[str],
+        options: Mapping[str, Any],
+        task_vars: dict[str, Any],
+    ) -> tuple[dict[str, Any], str | None]:
+        """(what came of it by device, why there is nothing)."""
+        if not plans:
+            return {}, None
+        secrets = json.dumps({name: plan.secrets for name, plan in plans.items()})
+        arguments = {
+            "devices": [plan.task for plan in plans.values()],
+            "logins": base64.b64encode(secrets.encode("utf-8")).decode("ascii"),
+            "trust_anchors": anchors,
+            **{key: options[key] for key in _HANDED_ON},
+        }
+        try:
+            result = self._execute_module(
+                module_name="biomed.cert_hygiene.access_check", module_args=arguments, task_vars=task_vars
+            )
+        except AnsibleConnectionFailure as error:
+            return {}, f"the vantage cannot be reached ({error.message})"
+        if "checked" not in result:
+            return {}, str(result.get("msg") or "the module failed without a word")
+        return dict(json.loads(zlib.decompress(base64.b64decode(result["checked"])))), None
+
+
+def _statistics(devices: list[str], consented: int, observations: list[dict[str, Any]]) -> dict[str, Any]:
+    outcomes = Counter(observation["outcome"] for observation in observations)
+    return {
+        "devices": len(devices),
+        "consented": consented,
+        "outcomes": {outcome: outcomes.get(outcome, 0) for outcome in _OUTCOMES},
+    }
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+#: Beyond this, no device that locks accounts would still be open.
+_MOST_TRIES = 10
+_HANDED_ON = (
+    *("authorised_by", "state_dir", "state_dir_vouched_by", "tries_per_day"),
+    *("timeout", "device_timeout", "pause", "concurrency"),
+)
+_ARGUMENTS: dict[str, Any] = {
+    "devices": {"type": "list", "elements": "str", "required": True},
+    "authorised_by": {"type": "str", "required": True},
+    "state_dir": {"type": "path", "required": True},
+    "state_dir_vouched_by": {"type": "str", "default": ""},
+    "tries_per_day": {"type": "int", "default": 2},
+    "profile_folders": {"type": "list", "elements": "path", "default": []},
+    "trust_anchors": {"type": "list", "elements": "str", "default": []},
+    "known_hosts": {"type": "path"},
+    "timeout": {"type": "float", "default": 10.0},
+    "device_timeout": {"type": "float", "default": 120.0},
+    "pause": {"type": "float", "default": 2.0},
+    "concurrency": {"type": "int", "default": 16},
+    "dest": {"type": "path"},
+}
