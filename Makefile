@@ -49,4 +49,4 @@ format: setup-dev ## Let ruff mend what it can
 	@$(PY) -m ruff check --fix --quiet . ; $(PY) -m ruff format --quiet .
 
 clean: ## Remove what these commands made, but no report
-	rm -rf .venv .venv-other collections .ansible .bench .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/output
+	rm -rf .venv .venv-other collections .ansible .bench .demo .gateways .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/output

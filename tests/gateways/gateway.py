@@ -194,7 +194,7 @@ class Gateway:
 
     def run(self, *command: str, text: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command there as root, as a person at its console would; `text` is its input."""
-        inside = ["nsenter", f"--target={self.pid}", "--all", f"--root=/proc/{self.pid}/root", "--wd=/", "--"]
+        inside = ["nsenter", f"--target={self.pid}", "--all", f"--root={self.root}", f"--wd={self.root}", "--"]
         inside += ["setpriv", f"--bounding-set={_FORBIDDEN}", "env", "-i", *_ENVIRONMENT]
         finished = call([*inside, *command], input=text)
         if check and finished.returncode:
