@@ -98,7 +98,7 @@ def telnet_login(line: Line, trial: dict[str, Any], password: str | None, allowa
     terminal = _Terminal(line, allowance)
 
     def wait(*wanted: str) -> tuple[str | None, str]:
-        """(which prompt the device waits at, or None where it closed; all that it said since)."""
+        """(which prompt the device waits at, or None where it closed or went silent; all that it said since)."""
         return terminal.read({name: patterns[name] for name in wanted})
 
     which, text = wait("login", "password", "accepted")
@@ -108,7 +108,7 @@ def telnet_login(line: Line, trial: dict[str, Any], password: str | None, allowa
         terminal.send(trial["account"])
         which, text = wait("password", "accepted", "login")
     if which is None:
-        raise SessionFailed("stopped_answering", "the device closed the session before it asked for a password")
+        raise SessionFailed("stopped_answering", f"the device {terminal.end} before it asked for a password")
     if which == "accepted":
         return Told("accepted", "the device asks for no password")
     if password is None:
@@ -127,7 +127,7 @@ def telnet_login(line: Line, trial: dict[str, Any], password: str | None, allowa
     if (refused and which != "accepted") or which in ("login", "password"):
         return Told("refused")
     if which is None:
-        raise SessionFailed("stopped_answering", "the device closed the session after the password, without a word")
+        raise SessionFailed("stopped_answering", f"the device {terminal.end} after the password, without an answer")
     return Told("no_answer", "the device says that the login failed, and shows a prompt all the same")
 
 
@@ -139,6 +139,8 @@ class _Terminal:
         self._allowance = allowance
         self._options = TelnetOptions()
         self._received = 0
+        #: How the device left off.
+        self.end = "closed the session"
 
     def send(self, text: str) -> None:
         self._line.send(text.encode("utf-8") + b"\r\n")
@@ -154,7 +156,8 @@ class _Terminal:
                 if found:
                     return found, _plain(data)
                 if time.monotonic() - silent_since >= self._allowance.step:
-                    raise SessionFailed("stopped_answering", "the device went silent at the login")
+                    self.end = "went silent"
+                    return None, _plain(data)
                 continue
             if not piece:
                 return None, _plain(data)
