@@ -101,6 +101,11 @@ class ActionModule(ActionBase):
             result["statistics"] = _statistics(options["devices"], consented, [])
             return result
         checked, problem_text = self._check(plans, anchors, options, task_vars)
+        missing = sum(found["reason"] == "paramiko_missing" for found in checked.values())
+        if missing:
+            display.warning(
+                f"access_check: {missing} devices were not tried: the vantage has no paramiko 3.4 or newer."
+            )
         at = _iso(time.time())
         observations = []
         for name in options["devices"]:

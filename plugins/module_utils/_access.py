@@ -26,6 +26,11 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session impor
 _SERVICES = {"ssh": try_ssh, "http": try_http, "https": try_http, "telnet": try_telnet, "ftp": try_ftp}
 _UNREACHABLE = ("name_not_resolved", "no_answer")
 _SKIPPED = ("paramiko_missing",)
+#: Their usual words name a way out that is none here.
+_WORDS = {
+    "paramiko_missing": "the vantage has no paramiko 3.4 or newer: install it there",
+    "no_common_algorithm": "the device knows old SSH algorithms only; no password is tried with those",
+}
 #: A device of which one of these is known was looked at.
 _ANSWERS = ("accepted", "refused", "locked_out", "limit_reached")
 #: What concerns one service alone; any other failure ends the visit of the device.
@@ -181,7 +186,7 @@ class _Visit:
             self._stop = str(problem)
 
     def _fail(self, position: int, place: tuple[str, int], problem: SessionFailed, tried: bool) -> None:
-        text = self._clean(str(problem))
+        text = self._said(problem)
         self._put(position, "no_answer", text)
         if not tried and (isinstance(problem, PortClosed) or problem.reason in _GOES_ON):
             self._useless[place] = text
@@ -191,7 +196,7 @@ class _Visit:
 
     def _end(self, problem: SessionFailed) -> None:
         self._ended = problem
-        self._stop = f"the visit ended before: {self._clean(str(problem))}"
+        self._stop = f"the visit ended before: {self._said(problem)}"
 
     def _remembered(self, trial: dict[str, Any], account: Account | None, refusal: NoTry) -> tuple[str, str]:
         """A door that was seen open is not forgotten because it may not be tried again so soon."""
@@ -224,10 +229,11 @@ class _Visit:
             outcome = "unreachable"
         else:
             outcome = "skipped" if problem.reason in _SKIPPED else "aborted"
-        return outcome, problem.reason, self._clean(str(problem))
+        return outcome, problem.reason, self._said(problem)
 
-    def _clean(self, text: str) -> str:
+    def _said(self, problem: SessionFailed) -> str:
         """A sentence for people, in which a device may have repeated what it was sent."""
+        text = _WORDS.get(problem.reason, str(problem))
         for value in sorted(self._secrets, key=len, reverse=True):
             if value:
                 text = text.replace(value, "***")

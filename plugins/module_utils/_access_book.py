@@ -125,7 +125,7 @@ class Book:
             raise NoTry("not_tried", f"the record of tries {path} cannot be read ({error.strerror})") from None
         try:
             page = json.loads(data.decode("utf-8"))
-        except ValueError:
+        except (ValueError, RecursionError):
             page = None
         if len(data) > _MAX_FILE or not _is_page(page):
             raise NoTry(

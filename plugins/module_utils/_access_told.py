@@ -19,7 +19,7 @@ Spend = Callable[[], None]
 #: What a device says when an account is locked. A page that warns of a lock-out to come is none.
 LOCKED_OUT = (
     r"(?i)\btoo many (?:failed |wrong |invalid |incorrect |bad |unsuccessful )*"
-    r"(?:log ?ins?|log-ins?|sign-ins?|password|authentication)?[ -]*(?:attempts|failures|tries|retries)"
+    r"(?:log ?ins?|log-ins?|sign-ins?|password|authentication)?[ -]*(?:attempts|failures|tries|retries|log ?ins)"
     r"|\b(?:account|user|login) (?:is|has been|was) (?:now |temporarily )*(?:locked|blocked|disabled|suspended)"
     r"|\btemporarily (?:locked|blocked|banned)\b|\blocked out\b|\baccount locked\b"
     r"|\bcompte (?:est |a été )?(?:verrouillé|bloqué|suspendu)|\btrop de (?:tentatives|essais|échecs)"

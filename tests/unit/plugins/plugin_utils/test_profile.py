@@ -139,6 +139,22 @@ def drop(path: str) -> Callable[[dict[str, Any]], None]:
     return edit
 
 
+FORM: dict[str, Any] = {
+    "path": "/enter",
+    "user": "user",
+    "password": "pin",
+    "accepted": {"status": [302], "regex": "^Location: /home"},
+    "refused": {"regex": "wrong password"},
+}
+
+
+def form_of(edit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """An `access` with a form that is spoilt."""
+    form = copy.deepcopy(FORM)
+    edit(form)
+    return {"https": {"login": "form", "form": form}}
+
+
 # (sample, what is spoilt, the sentence, whether the JSON Schema sees it too)
 WRONG = [
     (CLI, put("schema_version", 2), "schema_version: 2 is not known; this collection reads 1", True),
@@ -237,6 +253,74 @@ WRONG = [
     (PAGE, put("facts/clock/jmespath", "no_such(a)"), "facts.clock.jmespath: Unknown function: no_such()", False),
     (CLI, put("factory_credentials", {}), None, True),
     (CLI, put("factory_credentials", [{"account": "a"}]), "factory_credentials[0].password: missing", True),
+    (CLI, put("factory_credentials", {"a": 1}), "factory_credentials: a list is needed", True),
+    (
+        CLI,
+        put("factory_credentials", [{"account": "a", "password": 1234}]),
+        "factory_credentials[0].password: a text in quotes is needed",
+        True,
+    ),
+    (
+        CLI,
+        put("factory_credentials", [{"account": "a", "password": "x\r\ny"}]),
+        "factory_credentials[0].password: a text in quotes is needed",
+        False,
+    ),
+    (
+        CLI,
+        put("factory_credentials", [{"account": "", "password": "x"}]),
+        "factory_credentials[0].account: a name is needed",
+        True,
+    ),
+    (
+        CLI,
+        put("factory_credentials", [{"account": "a", "password": "x", "services": []}]),
+        "factory_credentials[0].services: a list is needed",
+        True,
+    ),
+    (
+        CLI,
+        put("factory_credentials", [{"account": "a", "password": "x", "services": ["rsh"]}]),
+        "factory_credentials[0].services: 'rsh' is not known; use one of ssh, http, https, telnet, ftp",
+        True,
+    ),
+    (CLI, put("access", {"rsh": {}}), "access.rsh: unknown key; did you mean ssh?", True),
+    (CLI, put("access", {"ftp": {"path": "/"}}), "access.ftp.path: unknown key", True),
+    (CLI, put("access", {"ssh": {"port": 0}}), "access.ssh.port: a TCP port from 1 to 65535 is needed", True),
+    (CLI, put("access", {"telnet": {"login": "("}}), "access.telnet.login: missing ), unterminated subpattern", False),
+    (CLI, put("access", {"https": {"path": "admin"}}), "access.https.path: a path that begins with / is needed", True),
+    (CLI, put("access", {"https": {"login": "ntlm"}}), "access.https.login: 'ntlm' is not known", True),
+    (CLI, put("access", {"https": {"login": "form"}}), "access.https.form: it is needed with login form", True),
+    (CLI, put("access", {"https": {"form": FORM}}), "access.https.form: it is needed with login form", True),
+    (CLI, put("access", form_of(drop("accepted"))), "access.https.form.accepted: missing", True),
+    (CLI, put("access", form_of(put("refused", {}))), "access.https.form.refused: status, regex or both", True),
+    (CLI, put("access", form_of(put("refused", {"status": 200}))), "form.refused.status: a list of HTTP status", True),
+    (CLI, put("access", form_of(put("refused", {"status": [999]}))), "form.refused.status: a list of HTTP", True),
+    (CLI, put("access", form_of(put("refused", FORM["accepted"]))), "accepted: it says the same as refused", False),
+    (CLI, put("access", form_of(put("user", "a b"))), "access.https.form.user: the name of a field is needed", True),
+    (CLI, put("access", form_of(put("fields", {"a": 1}))), "access.https.form.fields: names and texts", True),
+    (
+        CLI,
+        put("access", form_of(put("token", {"field": "t", "regex": "t=(.*)"}))),
+        "access.https.form.token.regex: the named group (?P<value>…) is needed",
+        False,
+    ),
+    (CLI, put("admin", {"service": "ssh"}), "admin: a list is needed", True),
+    (CLI, put("admin", [{"service": "ftp"}]), "admin[0].service: 'ftp' is not known; use one of ssh, http", True),
+    (CLI, put("admin", [{"service": "ssh", "path": "/"}]), "admin[0]: a shell has service and port alone", True),
+    (CLI, put("admin", [{"service": "https", "path": "/"}]), "admin[0].accepted: missing", True),
+    (
+        CLI,
+        put("admin", [{"service": "https", "path": "/", "accepted": {"status": [200]}}]),
+        "admin[0].accepted.status: unknown key",
+        True,
+    ),
+    (
+        CLI,
+        put("admin", [{"service": "https", "path": "/", "login": "form", "accepted": {"regex": "x"}}]),
+        "admin[0].login: form needs access.https.form",
+        False,
+    ),
     (
         CLI,
         put("actions", {"reboot": {}}),
@@ -274,6 +358,43 @@ def test_reserved_actions_and_factory_credentials_are_kept() -> None:
     assert profile.actions == {"set_ntp": {"x": 1}}
     assert profile.access.credentials == ({"account": "admin", "password": "12-ab", "services": ("ssh",)},)
     assert "12-ab" not in json.dumps(profile.as_task())
+
+
+def test_what_an_access_check_reads_is_taken_as_it_stands() -> None:
+    data = {
+        **CLI,
+        "factory_credentials": [{"account": "a", "password": "", "services": ["telnet", "telnet", "https"]}],
+        "access": {"telnet": {"port": 2323, "locked_out": "LOCKED"}, **form_of(lambda _form: None)},
+        "admin": [
+            {"service": "ssh"},
+            {"service": "https", "path": "/admin", "accepted": {"regex": "Network"}, "refused": {"status": [302]}},
+        ],
+    }
+    assert list(JUDGE.iter_errors(data)) == []
+    rules = read_profile(data).access
+    assert rules.credentials == ({"account": "a", "password": "", "services": ("telnet", "https")},)
+    assert rules.services["https"]["form"]["user"] == "user"
+    assert [place["service"] for place in rules.admin] == ["ssh", "https"]
+
+
+def test_a_mistake_never_shows_a_factory_password(tmp_path: Path) -> None:
+    for text in (
+        "factory_credentials: [{account: admin, hunter2-a: x}]",
+        "factory_credentials: [{account: admin, password: [hunter2-b]}]",
+        "factory_credentials: [{hunter2-c: admin, password: y}]",
+        "factory_credentials: hunter2-d",
+        "factory_credentials: [{account: admin, password: 'hunter2-e]",
+    ):
+        (tmp_path / "mine.yml").write_text(yaml.safe_dump(CLI) + text, encoding="utf-8")
+        with pytest.raises(ProfileError) as mistake:
+            _profile._load.__wrapped__(str(tmp_path / "mine.yml"))
+        assert "hunter2" not in str(mistake.value)
+
+
+def test_no_profile_that_comes_along_guesses_at_factory_passwords() -> None:
+    """What a manufacturer ships stands in its manual; the user's own profile says it."""
+    for path in builtin():
+        assert ProfileBook().get(path.stem).access.credentials == ()
 
 
 def test_unquoted_yaml_words_mean_what_they_look_like() -> None:
