@@ -31,7 +31,7 @@ def judge_trust_store(device: Mapping[str, Any], data: Sequence[Any], policy: Ma
     and nowhere else. A store of the system that lacks it, beside an application's that has it, is only told.
     """
     roots = _roots(device, policy)
-    stores = [store for store in map(as_mapping, data) if store.get("path")]
+    stores = [store for store in map(as_mapping, data) if store]
     readable = [store for store in stores if store.get("readable") is True]
     held = {
         index: {
@@ -69,4 +69,5 @@ def judge_trust_store(device: Mapping[str, Any], data: Sequence[Any], policy: Ma
 
 
 def _paths(stores: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [clean_text(store["path"]) for store in stores[:MAX_ITEMS]]
+    # A device that lists its authorities does not say where it keeps them.
+    return [clean_text(store.get("path") or store.get("kind") or "?") for store in stores[:MAX_ITEMS]]

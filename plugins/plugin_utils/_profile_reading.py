@@ -329,7 +329,7 @@ def _store(observation: dict[str, Any], name: str, value: Any) -> None:
         value = _iso(value[0])
     if name == "trust_stores.fingerprints_sha256":
         observation[head] = [
-            {"kind": "file", "path": "", "readable": True, "fingerprints_sha256": sorted(set(value)), "detail": ""}
+            {"kind": "system", "path": "", "readable": True, "fingerprints_sha256": sorted(set(value)), "detail": ""}
         ]
     elif not tail:
         observation[head] = value

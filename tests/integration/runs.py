@@ -104,12 +104,12 @@ def keep_only(*names: str) -> Callable[[Inventory], None]:
     return edit
 
 
-def failing(device: Mapping[str, Any]) -> set[tuple[str, str | None, str, str]]:
-    """Return the failing findings of a device: (check, endpoint, reason, severity)."""
+def failing(device: Mapping[str, Any], status: str = "fail") -> set[tuple[str, str | None, str, str]]:
+    """Return the failing (or waived) findings of a device: (check, endpoint, reason, severity)."""
     return {
         (finding["check"], finding["endpoint"], finding["reason"], finding["severity"])
         for finding in device["findings"]
-        if finding["status"] == "fail"
+        if finding["status"] == status
     }
 
 

@@ -56,7 +56,7 @@ def test_the_demo_audits_its_hospital_and_closes_it(collections: Path, tmp_path:
     process = start(tmp_path, collections, "--network", network)
     output, _nothing = process.communicate(timeout=100)
     assert process.returncode == 0, output
-    assert "The demo hospital is open: 27 devices" in output
+    assert "The demo hospital is open: 30 devices" in output
     assert "report/index.html" in output
     assert (tmp_path / "report" / "index.html").exists()
     assert (tmp_path / ".demo" / "contacts.json").exists()

@@ -32,7 +32,7 @@ def test_limit_audits_one_device_and_touches_no_other(audit: Audit, hospital: Ho
 def test_a_ward_is_audited_by_its_group(audit: Audit, hospital: Hospital) -> None:
     run = audit(audit_hosts="cardiology")
     assert run.status == 0, run.output
-    assert set(run.devices()) == {"ecg-001", "ecg-002", "holter-003"}
+    assert set(run.devices()) == {"ecg-001", "ecg-002", "holter-003", "recorder-004", "recorder-005"}
 
 
 def test_a_pattern_may_exclude_and_a_file_may_limit(audit: Audit, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_an_inventory_where_nobody_consented_is_refused(audit: Audit, tmp_path: 
             ward["vars"].pop("device_probe_consent", None)
 
     run = audit(inventory=edited_inventory(hospital, tmp_path / "no-consent.yml", without_consent))
-    assert_refused(run, "of the 27 selected, no device has a recorded consent", hospital)
+    assert_refused(run, "of the 30 selected, no device has a recorded consent", hospital)
 
 
 def test_limit_to_devices_without_consent_is_refused(audit: Audit, hospital: Hospital) -> None:

@@ -28,9 +28,12 @@ if __package__ in (None, ""):  # run as a script
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lab import pki, servers
+from lab.appliances import Appliance
 from lab.inventory import write_inventory
 from lab.ledger import Ledger
+from lab.logins import expectations, open_login, port_of
 from lab.plan import Plan, load_plan
+from lab.records import write_records
 
 T = TypeVar("T")
 MARKER = ".demo-hospital"
@@ -53,6 +56,7 @@ class Hospital:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="hospital", daemon=True)
         self._servers: list[asyncio.AbstractServer] = []
+        self._logins: list[Appliance] = []
         self._switched_off: list[servers.SwitchedOff] = []
 
     def __enter__(self) -> Hospital:
@@ -70,6 +74,7 @@ class Hospital:
         contexts = self._make_tls_contexts()
         self._thread.start()
         try:
+            variables = self._open_logins(contexts)
             asyncio.run_coroutine_threadsafe(self._serve(contexts), self._loop).result(timeout=30)
         except OSError as error:
             self.close()
@@ -77,10 +82,13 @@ class Hospital:
         except BaseException:
             self.close()
             raise
-        write_inventory(self.plan, self.trust_anchor, self.inventory)
+        records = write_records(self.plan, self.state, datetime.now(timezone.utc).date())
+        write_inventory(self.plan, self.trust_anchor, self.inventory, variables, records)
 
     def close(self) -> None:
         """Stop serving; write what the devices saw. May be called twice."""
+        while self._logins:
+            self._logins.pop().close()
         if self._thread.is_alive():
             asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(timeout=10)
             self._loop.call_soon_threadsafe(self._loop.stop)
@@ -121,6 +129,26 @@ class Hospital:
         (self.state / MARKER).write_text("The demo hospital may replace what is in this folder.\n", encoding="utf-8")
         (self.state / "pki").mkdir(mode=0o700)
 
+    def _open_logins(self, contexts: dict[tuple[str, int], Any]) -> dict[str, dict[str, Any]]:
+        """Serve the devices that can be logged in to; the inventory variables that lead to each."""
+        root_sha256 = pki.fingerprint(self.trust_anchor.read_bytes())
+        variables = {}
+        for device in self.plan.devices:
+            port = port_of(device)
+            if port is None:
+                continue
+            # Its status page shows the certificate of its first endpoint.
+            context = contexts[device["address"], device["endpoints"][0]["port"]]
+            offset = _clock_offset(device.get("clock", 0))
+            try:
+                server, leading = open_login(device, offset, root_sha256, context)
+            except OSError as error:
+                error.filename = f"{device['address']} port {port}"
+                raise
+            self._logins.append(server)
+            variables[device["name"]] = {**expectations(device, root_sha256), **leading}
+        return variables
+
     def _machines(self) -> list[dict[str, Any]]:
         return [*self.plan.devices, *self.plan.peers]
 
@@ -152,13 +180,14 @@ class Hospital:
     def _refuse_busy_ports(self) -> None:
         """Say at once, before a second goes into making keys, that a device's port is taken."""
         for machine in self._machines():
-            for endpoint in [*machine["endpoints"], *machine.get("plain", [])]:
+            ports = [endpoint["port"] for endpoint in [*machine["endpoints"], *machine.get("plain", [])]]
+            for port in [*ports, *filter(None, [port_of(machine)])]:
                 with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as attempt:
                     attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     try:
-                        attempt.bind((machine["address"], endpoint["port"]))
+                        attempt.bind((machine["address"], port))
                     except OSError as error:
-                        error.filename = f"{machine['address']} port {endpoint['port']}"
+                        error.filename = f"{machine['address']} port {port}"
                         raise self._explain(error) from error
 
     def _refuse_strangers(self) -> None:

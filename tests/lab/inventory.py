@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from lab.logins import PROFILES
 from lab.plan import Plan
 
 
-def make_inventory(plan: Plan, trust_anchor: Path) -> dict[str, Any]:
-    """Return the inventory: group `medical_devices`, one child group per ward."""
+def make_inventory(
+    plan: Plan, trust_anchor: Path, logins: Mapping[str, Mapping[str, Any]], records: Mapping[str, Path]
+) -> dict[str, Any]:
+    """Return the inventory: group `medical_devices`, one child group per ward.
+
+    `logins`: further variables by device; `records`: the files of `attestations` and `waivers`
+    """
     wards: dict[str, Any] = {}
     for name, ward in plan.wards.items():
         variables = {"device_class": ward["class"], "device_service": ward["service"]}
@@ -19,7 +26,10 @@ def make_inventory(plan: Plan, trust_anchor: Path) -> dict[str, Any]:
             variables["device_probe_consent"] = ward["consent"]
         wards[name] = {"vars": variables, "hosts": {}}
     for number, device in enumerate(plan.devices, start=1):
-        wards[device["ward"]]["hosts"][device["name"]] = _host_variables(plan, device, number)
+        wards[device["ward"]]["hosts"][device["name"]] = {
+            **_host_variables(plan, device, number),
+            **logins.get(device["name"], {}),
+        }
     return {
         "all": {
             "children": {
@@ -27,6 +37,9 @@ def make_inventory(plan: Plan, trust_anchor: Path) -> dict[str, Any]:
                     "vars": {
                         "audit_trust_anchors": [str(trust_anchor)],
                         "audit_probe_timeout": 2,
+                        "audit_profile_folders": [str(PROFILES)],
+                        "audit_attestations": [str(records["attestations"])],
+                        "audit_waivers": [str(records["waivers"])],
                         "device_ports_watch": plan.watched_ports,
                         "device_ports_allowed": [],
                     },
@@ -37,9 +50,16 @@ def make_inventory(plan: Plan, trust_anchor: Path) -> dict[str, Any]:
     }
 
 
-def write_inventory(plan: Plan, trust_anchor: Path, path: Path) -> None:
+def write_inventory(
+    plan: Plan,
+    trust_anchor: Path,
+    path: Path,
+    logins: Mapping[str, Mapping[str, Any]],
+    records: Mapping[str, Path],
+) -> None:
     """Write the inventory as YAML."""
-    text = yaml.safe_dump(make_inventory(plan, trust_anchor), allow_unicode=True, sort_keys=False)
+    inventory = make_inventory(plan, trust_anchor, logins, records)
+    text = yaml.safe_dump(inventory, allow_unicode=True, sort_keys=False)
     path.write_text(f"---\n# Written by the demo hospital at each start.\n{text}", encoding="utf-8")
 
 

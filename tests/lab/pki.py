@@ -69,6 +69,11 @@ def make_pki(now: datetime) -> Pki:
     return Pki(root=root, intermediate=intermediate, manufacturer=manufacturer, made_at=now)
 
 
+def fingerprint(certificate_pem: bytes) -> str:
+    """The SHA-256 of a certificate, in hexadecimal."""
+    return x509.load_pem_x509_certificate(certificate_pem).fingerprint(hashes.SHA256()).hex()
+
+
 def issue(pki: Pki, names: Sequence[str], recipe: Mapping[str, Any]) -> Credentials:
     """Make one endpoint's certificate by `recipe` (see DEFAULT_RECIPE); an unknown key raises ValueError."""
     unknown = set(recipe) - set(DEFAULT_RECIPE)
