@@ -28,7 +28,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session impor
 
 #: Locked (RFC 4918, section 11.3) and Too Many Requests (RFC 6585, section 4).
 _LOCKED = (423, 429)
-_MAX_COOKIES, _MAX_HEADER = 20, 4096
+_MAX_COOKIES, _MAX_CHALLENGES, _MAX_HEADER = 20, 8, 4096
 #: What refuses an administration page where the profile says nothing else.
 _REFUSED = (401, 403)
 
@@ -153,7 +153,7 @@ def _unless_locked(told: Told, answer: Answer, trial: dict[str, Any]) -> Told:
 def read_answer(status: int, headers: Any, text: str) -> Answer:
     """`headers`: as http.client gives them."""
     ways = []
-    for header in headers.get_all("WWW-Authenticate") or []:
+    for header in (headers.get_all("WWW-Authenticate") or [])[:_MAX_CHALLENGES]:
         # A scheme stands at the beginning or after a comma, and is no parameter.
         bare = re.sub(r'"(?:[^"\\]|\\.)*"', '""', str(header)[:_MAX_HEADER])
         ways += re.findall(r"(?:^|,)\s*([A-Za-z][A-Za-z0-9-]{0,31})(?=\s*(?:$|,)|\s+[^=,\s])", bare)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the biomed.cert_hygiene authors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Targets: what a device without Python answers to a login: its command line, its pages, its challenges."""
+"""Targets: what a device without Python answers to a login: command line, pages, challenges, refusals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _appliance_http
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _access_lines, _appliance_http
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_http import administration, read_answer
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_told import Told
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._dialogue import MAX_SESSION, hold
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session import Allowance, SessionFailed
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import Profile, ProfileBook
@@ -138,3 +140,75 @@ def challenge(data: bytes) -> Shape:
     assert "hunter" not in answer
     assert "\n" not in answer and "\r" not in answer
     return tuple(sorted(set(found) & {"realm", "nonce", "qop", "algorithm", "opaque", "stale"}))
+
+
+class _FakeLogin(_FakeLine):
+    """The same for an access check; the password goes out once, right after it was counted."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.spent = 0
+        self.passwords = 0
+
+    def send(self, data: bytes) -> None:  # type: ignore[override]
+        if b"hunter2" in data:
+            self.passwords += 1
+            assert self.spent == 1
+        if data.endswith(b"\r\n"):
+            super().send("")
+
+    def spend(self) -> None:
+        self.spent += 1
+        assert self.spent == 1
+
+
+def _login_told(call: Any, data: bytes) -> Shape:
+    line = _FakeLogin(data)
+    settle, _access_lines._SETTLE = _access_lines._SETTLE, 0.0
+    try:
+        told = call(line, {"account": "admin"}, "hunter2", Allowance(0.0, time.monotonic() + 30), line.spend)
+    except SessionFailed as problem:
+        assert "hunter2" not in str(problem) and str(problem).isprintable()
+        return problem.reason, line.spent
+    finally:
+        _access_lines._SETTLE = settle
+    assert isinstance(told, Told)
+    assert told.detail.isprintable() and "hunter2" not in told.detail
+    assert told.result in ("accepted", "refused", "locked_out", "no_answer")
+    assert (told.sign is not None) is (told.result == "locked_out")
+    assert line.passwords == line.spent
+    # Nothing is refused that was not tried.
+    assert told.result != "refused" or line.spent == 1
+    return told.result, line.spent
+
+
+@target(
+    "lines",
+    (b"login: ", b"Password: ", b"# ", b"Login incorrect\r\n", b"\xff\xfd\x18", b"\xff\xfa", b"\x1e", b"locked out"),
+)
+def telnet_login(data: bytes) -> Shape:
+    """A telnet login: one of four results, and the password sent once at most."""
+    return _login_told(_access_lines.telnet_login, data)
+
+
+@target("lines", (b"220 ready\r\n", b"331 ", b"230-", b"530 Login incorrect\r\n", b"421 ", b"\x1e", b"too many tries"))
+def ftp_login(data: bytes) -> Shape:
+    """An FTP login: the same."""
+    return _login_told(_access_lines.ftp_login, data)
+
+
+@target("raw", (b"Basic realm=", b"Digest ", b",", b'"', b"\\", b"/login", b"Network settings", b"sign in", b"\x1e"))
+def admin_page(data: bytes) -> Shape:
+    """A page of the administration: its challenge, where it leads, its text."""
+    header, location, text = [*data.split(b"\x1e", 2), b"", b""][:3]
+    fields = {"WWW-Authenticate": header.decode("latin-1"), "Location": location.decode("latin-1")}
+    found = SimpleNamespace(get_all=lambda name: [fields[name]], get=fields.get)
+    answer = read_answer((200, 302, 401, 423)[len(data) % 4], found, text.decode("utf-8", "replace"))
+    assert all(way.isascii() and way == way.lower() for way in answer.ways)
+    place = {
+        "accepted": {"regex": "Network settings"},
+        "refused": {"status": [401], "regex": "sign in|^Location: /login"},
+    }
+    told = administration(place, answer)
+    assert told.result != "accepted" or "Network settings" in answer.text
+    return told.result, len(answer.ways)

@@ -343,6 +343,7 @@ def main() -> None:
     )
     ocsp_answers(leaf, issuing, p256["issuing"], p256["other"])
     login_answers()
+    access_answers()
     flights = tls_flights([der(leaf), der(issuing)], p256["leaf"], [der(rsa_leaf)], rsa_key)
     for label, flight in flights.items():
         write("flight", label, flight)
@@ -480,6 +481,24 @@ def login_answers() -> None:
     write("challenge", "old", b"Digest " + nonce)
     write("challenge", "both", b"Digest " + nonce + b', qop="auth,auth-int", algorithm=SHA-256, Digest ' + nonce)
     write("challenge", "none", b'Basic realm="dev"')
+
+
+def access_answers() -> None:
+    """What devices answer to a password."""
+    ask = b"\xff\xfd\x18\xff\xfb\x01Debian\r\ndev login: \x1eadmin\r\nPassword: \x1e\r\n"
+    write("telnet_login", "accepted", ask + b"Last login: Sun Nov 22\r\n# ")
+    write("telnet_login", "refused", ask + b"Login incorrect\r\ndev login: ")
+    write("telnet_login", "locked", ask + b"Too many failed attempts\r\n")
+    write("telnet_login", "open", b"BusyBox v1.35\r\n# ")
+    greet = b"220-Welcome\r\n220 ready\r\n\x1e331 password\r\n\x1e"
+    write("ftp_login", "accepted", greet + b"230-Hello\r\n230 in\r\n")
+    write("ftp_login", "refused", greet + b"530 Login incorrect.\r\n")
+    write("ftp_login", "locked", greet + b"421 Too many tries\r\n")
+    write("ftp_login", "encrypted", b"220 ready\r\n\x1e530 must use encryption.\r\n")
+    for status, label in enumerate(("page", "moved", "asks", "locked")):
+        seed = b'Basic realm="a, b", Digest nonce=1\x1e/login\x1e<h1>Network settings</h1>'
+        write("admin_page", label, seed + b"." * ((status - len(seed)) % 4))
+    write("admin_page", "plain", b"\x1e\x1e<h1>Network settings</h1>....")
 
 
 def explicit_curve(data: bytes) -> bytes:

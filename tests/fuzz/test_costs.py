@@ -19,6 +19,9 @@ from unittest import mock
 import pytest
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _appliance_http, _http_date, _starttls
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_http import read_answer
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_lines import telnet_login
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_told import says_locked
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._dialogue import hold
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session import Allowance, SessionFailed
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire import ServerFlight
@@ -202,6 +205,34 @@ def test_a_long_challenge_costs_little(header: str) -> None:
     def read() -> None:
         with contextlib.suppress(SessionFailed):
             visit._digest_challenge(answer)
+
+    assert _spent(read) < SECONDS
+
+
+@pytest.mark.parametrize("size", [1, 7, 16384])
+@pytest.mark.parametrize(
+    "words", [b"x\nlogin:  ", b"\x1b[1;1;", b"too many failed ", b"\xff\xfd\x18", b"account is now "]
+)
+def test_a_login_without_end_costs_little(words: bytes, size: int) -> None:
+    line: Any = _Flood(words, size)
+    line._greeting, line._asked = [], True
+
+    def ask() -> None:
+        with contextlib.suppress(SessionFailed):
+            telnet_login(line, {"account": "a"}, "b", Allowance(5.0, time.monotonic() + 60), lambda: None)
+
+    assert _spent(ask) < 5 * SECONDS
+
+
+@pytest.mark.parametrize(
+    "text", ["too many failed " * 4_000, "too many - " * 6_000, "account is now " * 4_000, '"\\' * 30_000]
+)
+def test_a_long_page_costs_little(text: str) -> None:
+    headers = SimpleNamespace(get_all=lambda _name: [text] * 100, get=lambda _name: text)
+
+    def read() -> None:
+        read_answer(401, headers, text)
+        says_locked(text, None)
 
     assert _spent(read) < SECONDS
 
