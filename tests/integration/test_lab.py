@@ -131,8 +131,20 @@ def test_every_expectation_names_a_known_check_and_no_check_twice() -> None:
         assert set(failing) <= set(PLAN.checks), device["name"]
         assert set(device["not_assessed"]) <= set(PLAN.checks), device["name"]
         assert not set(failing) & set(device["not_assessed"]), device["name"]
-        assert {failure["status"] for failure in device["expect"]} <= {"fail"}
-        assert device["verdict"] == ("non_compliant" if failing else "incomplete"), device["name"]
+        statuses = {failure["status"] for failure in device["expect"]}
+        assert statuses <= {"fail", "waived"}
+        if "fail" in statuses:
+            verdict = "non_compliant"
+        elif device["not_assessed"]:
+            verdict = "incomplete"
+        else:
+            verdict = "compliant_with_waivers" if "waived" in statuses else "compliant"
+        assert device["verdict"] == verdict, device["name"]
+
+
+def test_one_device_is_compliant_and_one_compliant_with_a_waiver() -> None:
+    verdicts = [device["verdict"] for device in PLAN.devices]
+    assert verdicts.count("compliant") == verdicts.count("compliant_with_waivers") == 1
 
 
 def test_ports_are_unprivileged_and_below_the_ephemeral_ones() -> None:
