@@ -67,6 +67,8 @@ def _check_service(where: str, name: str, service: Any) -> None:
             check_regex(f"{where}.{key}", service[key])
     if "path" in service:
         check_path(f"{where}.path", service["path"])
+    if name not in ("http", "https"):
+        return
     login = one_of(f"{where}.login", service.get("login", "basic"), LOGINS)
     if (login == "form") != ("form" in service):
         raise ProfileError(f"{where}.form: it is needed with login form, and with no other")

@@ -23,6 +23,7 @@ TWINS = (
     ("docs/en/policy.md", "docs/fr/politique.md"),
     ("docs/en/priority.md", "docs/fr/priorite.md"),
     ("docs/en/device_profiles.md", "docs/fr/profils_dm.md"),
+    ("docs/en/access_checks.md", "docs/fr/verification_acces.md"),
 )
 
 

@@ -29,6 +29,7 @@ SCHEMA = json.loads(
 )
 JUDGE = jsonschema.Draft202012Validator(SCHEMA)
 PAGES = ("docs/en/device_profiles.md", "docs/fr/profils_dm.md")
+ACCESS_PAGES = ("docs/en/access_checks.md", "docs/fr/verification_acces.md")
 
 
 def examples(page: str) -> list[Any]:
@@ -64,6 +65,18 @@ def test_every_example_in_the_pages_is_right(page: str) -> None:
 
 def test_both_languages_show_the_same_examples() -> None:
     assert examples(PAGES[0]) == examples(PAGES[1])
+    assert examples(ACCESS_PAGES[0]) == examples(ACCESS_PAGES[1])
+
+
+@pytest.mark.parametrize("page", ACCESS_PAGES)
+def test_the_pages_on_access_show_a_right_profile_and_name_every_key(page: str) -> None:
+    (data,) = examples(page)
+    assert [error.message for error in JUDGE.iter_errors(data)] == []
+    assert len(read_profile(data).access.credentials) == 2
+    text = (ROOT / page).read_text(encoding="utf-8")
+    known = SCHEMA["$defs"]["form"]["properties"].keys() | SCHEMA["$defs"]["access_http"]["properties"].keys()
+    for word in (*known, *SCHEMA["properties"]["access"]["properties"]["telnet"]["properties"]):
+        assert f"`{word}`" in text or f"{word}:" in text, f"{page}: {word}"
 
 
 def test_the_pages_name_every_builtin_profile_fact_and_key() -> None:
