@@ -22,7 +22,7 @@ EXAMPLE = ROOT / "docs" / "examples" / "inventory"
 BEYOND_THE_NETWORK = {"device_vendor_authorisation"}
 LOGIN = {
     *("device_login", "device_login_port", "device_login_pin", "device_login_exception"),
-    "device_ssh_host_key",
+    *("device_ssh_host_key", "device_clinical_login"),
 }
 
 
@@ -57,6 +57,7 @@ def test_every_device_of_the_example_has_a_usable_card(hosts: dict[str, dict[str
 def test_the_login_of_the_example_can_be_used(hosts: dict[str, dict[str, Any]]) -> None:
     login = _inventory.login_card(hosts["analyser-001"])
     assert login["invalid"] is None
+    assert _inventory.clinical_login(hosts["analyser-001"])["invalid"] is None
     assert login["port"] == 2222
     assert keys_on_record(login["host_key"], None, ["2001:db8:20::31"], 2222).kinds() == ["ssh-ed25519"]
     assert ProfileBook().get(hosts["analyser-001"]["device_profile"]).transport == "ssh"
