@@ -45,16 +45,21 @@ class ActionModule(ActionBase):
         if result.get("failed") or result.get("unreachable") or "facts" not in result:
             self._keep(dest, _unasked(device, "skipped", "module_failed", str(result.get("msg") or ""), asked))
             return result
-        facts = result.pop("facts")
+        facts, seen = result.pop("facts"), result.pop("vantage_clock")
+        live = arguments.get("recorded") is None
+        if not live:
+            # What was recorded is as old as the recording, and need not come back.
+            asked, answered = seen["started"], seen["finished"]
+            result.get("invocation", {}).get("module_args", {}).pop("recorded", None)
         observation = interpret_gateway(
             facts,
             device=device,
             asked=asked,
             answered=answered,
-            started=result.pop("started"),
-            finished=result.pop("finished"),
+            started=seen["started"],
+            finished=seen["finished"],
             # The control node's own clock needs no comparison; a recorded one can't be compared any more.
-            comparable=arguments.get("recorded") is None,
+            comparable=live,
             same_machine=self._connection.transport == "local",
         )
         result["observation"] = observation

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
@@ -18,6 +19,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host 
 
 _NO_LOGIN_SHELLS = ("nologin", "false", "sync", "halt", "shutdown")
 _ADMINISTRATORS = ("sudo", "wheel", "admin", "root")
+_SUDOERS = ("/etc/sudoers", "/etc/sudoers.d/*")
 #: struct lastlog of glibc on 64-bit and 32-bit machines: int32 seconds, 32 bytes terminal, 256 bytes host.
 _LASTLOG = struct.Struct("=i32s256s")
 
@@ -40,8 +42,12 @@ def accounts(host: Host, _options: dict[str, Any]) -> dict[str, Any]:
     try:
         passwords = parse_shadow(host.read("/etc/shadow") or "")
     except NotPermitted:
-        detail = "password states, expiry dates and SSH keys are seen by a privileged login only"
-    administrators = parse_administrators(host.read("/etc/group") or "")
+        detail = "password states, expiry dates, SSH keys and sudo's rules are seen by a privileged login only"
+    administrators, all_known = parse_administrators(host.read("/etc/group") or ""), True
+    try:
+        administrators = parse_administrators(host.read("/etc/group") or "", _sudoers(host))
+    except (NotPermitted, NotSupported):
+        all_known = False
     logins = _last_logins(host)
     found = []
     for name, uid, gid, home, shell in parse_passwd(text):
@@ -53,7 +59,7 @@ def accounts(host: Host, _options: dict[str, Any]) -> dict[str, Any]:
                 "shell": shell,
                 "can_login": _can_login(host, shell, home, password.state),
                 "password": password.state,
-                "administrator": uid == 0 or name in administrators or gid in (0,),
+                "administrator": uid == 0 or gid == 0 or name in administrators or (False if all_known else None),
                 "last_login_at": logins.get(uid),
                 "expires_on": password.expires_on,
             }
@@ -92,14 +98,33 @@ def parse_shadow(text: str) -> dict[str, Password]:
     return found
 
 
-def parse_administrators(text: str) -> set[str]:
-    """Members of the groups that may become root, from /etc/group."""
-    members: set[str] = set()
-    for line in text.splitlines():
+def parse_administrators(group: str, sudoers: Sequence[str] = ()) -> set[str]:
+    """Who may become root: members of the groups that may, and whom sudoers(5) names ("%" before a group)."""
+    found = {name for name in sudoers if not name.startswith("%")}
+    groups = {*_ADMINISTRATORS, *(name[1:] for name in sudoers if name.startswith("%"))}
+    for line in group.splitlines():
         fields = line.split(":")
-        if len(fields) == 4 and fields[0] in _ADMINISTRATORS:
-            members.update(name for name in fields[3].split(",") if name)
-    return members
+        if len(fields) == 4 and fields[0] in groups:
+            found.update(name for name in fields[3].split(",") if name)
+    return found
+
+
+def parse_sudoers(text: str) -> list[str]:
+    """The accounts and %groups that a sudoers file lets run something, aliases not resolved."""
+    found = []
+    for line in text.replace("\\\n", " ").splitlines():
+        words = line.split()
+        rule = "=" in line and len(words) > 1 and not line.startswith(("#", "@", "Defaults"))
+        if rule and not words[0].endswith("_Alias"):
+            found.append(words[0])
+    return found
+
+
+def _sudoers(host: Host) -> list[str]:
+    paths = [path for pattern in _SUDOERS for path in host.glob(pattern)]
+    # sudo itself passes over a file with a dot or a tilde in its name.
+    kept = [path for path in paths if not path.endswith("~") and "." not in path.rpartition("/")[2]]
+    return [name for path in kept for name in parse_sudoers(host.read(path) or "")]
 
 
 def _can_login(host: Host, shell: str, home: str, password: str) -> bool | None:

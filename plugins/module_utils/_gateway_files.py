@@ -58,6 +58,8 @@ def certificate_files(host: Host, options: dict[str, Any]) -> dict[str, Any]:
                 text = host.read(path)
             except NotPermitted:
                 hidden.append(path)
+                # In the place of the certificates that it names.
+                named[(path, "server")] = Named(service, "server", path, None)
                 continue
             for entry in parse_configuration(service, text or ""):
                 for found in _expand(host, entry):

@@ -12,16 +12,21 @@ from __future__ import annotations
 import base64
 import glob
 import gzip
+import itertools
 import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_secrets import without_secrets
+
 #: A file larger than this is no configuration; logs are read line by line elsewhere.
 _MAX_FILE = 8 * 1024 * 1024
+#: The kernel refuses to answer a read of 4 MiB or more from /proc/sys.
+_CHUNK = 1024 * 1024
 _MAX_OUTPUT = 16 * 1024 * 1024
 _MAX_LINE = 8192
 #: Commands answer in English with dots in numbers, and never page or colour.
@@ -88,7 +93,7 @@ class Host:
         """A file's bytes; None where there is none. NotPermitted where it may not be read."""
         try:
             with open(path, "rb") as handle:
-                return handle.read(_MAX_FILE)
+                return b"".join(itertools.islice(iter(lambda: handle.read(_CHUNK), b""), _MAX_FILE // _CHUNK))
         except PermissionError:
             raise NotPermitted(f"{path} may be read by a privileged login only") from None
         except OSError:
@@ -98,6 +103,10 @@ class Host:
         """A file's text; None where there is none."""
         data = self.read_bytes(path)
         return None if data is None else _text(data)
+
+    def read_secret(self, path: str) -> str | None:
+        """A file's text, which is never recorded; None where there is none."""
+        return self.read(path)
 
     def lines(self, path: str) -> Iterator[str]:
         """The lines of a log, however long it is; gzip is unpacked. NotPermitted where it may not be read."""
@@ -143,7 +152,10 @@ class Host:
 
 
 class RecordingHost(Host):
-    """A live gateway, with everything that was seen kept, to be looked at again later. Holds what the files hold."""
+    """A live gateway, with what was seen kept, to be looked at again later.
+
+    Holds what the files hold, less password hashes, private keys and keystore passwords.
+    """
 
     def __init__(self, command_timeout: float = 10.0) -> None:
         super().__init__(command_timeout)
@@ -169,13 +181,13 @@ class RecordingHost(Host):
         except NotPermitted:
             self.record["files"][path] = {"not_permitted": True}
             raise
-        if data is None:
-            self.record["files"][path] = None
-        elif _is_plain(data):
-            self.record["files"][path] = {"text": data.decode("utf-8")}
-        else:
-            self.record["files"][path] = {"base64": base64.b64encode(data).decode("ascii")}
+        self.record["files"][path] = None if data is None else _kept(without_secrets(path, data))
         return data
+
+    def read_secret(self, path: str) -> str | None:
+        data = Host.read_bytes(self, path)
+        self.record["files"][path] = None if data is None else {"text": ""}
+        return None if data is None else _text(data)
 
     def lines(self, path: str) -> Iterator[str]:
         try:
@@ -183,7 +195,7 @@ class RecordingHost(Host):
         except NotPermitted:
             self.record["files"][path] = {"not_permitted": True}
             raise
-        self.record["files"][path] = {"text": "\n".join(kept)}
+        self.record["files"][path] = _kept(without_secrets(path, "\n".join(kept).encode("utf-8")))
         yield from kept
 
     def glob(self, pattern: str) -> list[str]:
@@ -205,7 +217,7 @@ class RecordingHost(Host):
 
 
 class RecordedHost(Host):
-    """A gateway as it was recorded: nothing is run. What was not recorded was not there."""
+    """A gateway as it was recorded: nothing is run. What was not looked for at that time is not known."""
 
     def __init__(self, record: dict[str, Any]) -> None:
         super().__init__()
@@ -231,7 +243,10 @@ class RecordedHost(Host):
         yield from (self.read(path) or "").splitlines()
 
     def glob(self, pattern: str) -> list[str]:
-        return [str(path) for path in self._part("globs").get(pattern) or ()]
+        found = self._part("globs").get(pattern)
+        if found is None:
+            raise NotSupported(f"not in this recording: {pattern}")
+        return [str(path) for path in found]
 
     def state(self, path: str) -> FileState | None:
         found = self._part("states").get(path)
@@ -255,9 +270,62 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
-def _is_plain(data: bytes) -> bool:
+def _kept(data: bytes) -> dict[str, str]:
+    """How a recording holds a file's bytes."""
     try:
-        data.decode("utf-8")
+        text = data.decode("utf-8")
     except UnicodeDecodeError:
+        text = "\x00"
+    return {"base64": base64.b64encode(data).decode("ascii")} if "\x00" in text else {"text": text}
+
+
+def check_record(record: dict[str, Any]) -> None:
+    """ValueError, with one sentence that says what is wrong, for what RecordingHost never made."""
+    for name, shape in _RECORD.items():
+        if not isinstance(record.get(name), shape) or isinstance(record[name], bool) is not (shape is bool):
+            raise ValueError(f"'{name}' is missing or of a wrong type: this is no recording of a gateway")
+    if not 0 < record["now"] < 2**33:
+        raise ValueError("'now' is no time of this age, in seconds since 1970")
+    for name, wanted in _ENTRIES.items():
+        for key, entry in record[name].items():
+            if entry is not None and not wanted(entry):
+                raise ValueError(f"'{name}' has an entry that cannot be read: {str(key)[:100]!r}")
+
+
+def _texts(entry: Any, *names: str) -> bool:
+    return isinstance(entry, dict) and all(isinstance(entry.get(name, ""), str) for name in names)
+
+
+def _is_file(entry: Any) -> bool:
+    if not _texts(entry, "text", "base64"):
         return False
-    return b"\x00" not in data
+    try:
+        base64.b64decode(entry.get("base64", ""), validate=True)
+    except ValueError:
+        return False
+    return bool({"text", "base64", "not_permitted"} & set(entry))
+
+
+def _is_state(entry: Any) -> bool:
+    numbers = ("mode", "uid", "gid", "modified", "size")
+    return (
+        isinstance(entry, dict)
+        and sorted(entry) == sorted(numbers)
+        and all(isinstance(entry[name], (int, float)) and not isinstance(entry[name], bool) for name in numbers)
+    )
+
+
+#: What a recording has, and how each entry looks that is not None.
+_RECORD: dict[str, Any] = {
+    **dict.fromkeys(("commands", "files", "globs", "states", "links"), dict),
+    "subsets": list,
+    "privileged": bool,
+    "now": (int, float),
+}
+_ENTRIES: dict[str, Callable[[Any], bool]] = {
+    "commands": lambda entry: _texts(entry, "stdout", "stderr") and isinstance(entry.get("status"), int),
+    "files": _is_file,
+    "globs": lambda entry: isinstance(entry, list) and all(isinstance(path, str) for path in entry),
+    "states": _is_state,
+    "links": lambda entry: isinstance(entry, str),
+}

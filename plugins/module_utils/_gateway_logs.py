@@ -125,6 +125,11 @@ _PEER = tuple(
     )
 )
 
+#: stunnel names the peer on one line and the failure on another; both carry the number of the connection.
+_STUNNEL = re.compile(r"\bLOG\d\[([^\]\s]{1,40})\]: ")
+_ACCEPTED = re.compile(rf"accepted connection from \[?({_IPV4}|{_IPV6})", re.IGNORECASE)
+_MAX_CONNECTIONS = 10_000
+
 _MONTHS = {name: number for number, name in enumerate(calendar.month_abbr) if name}
 _STAMPS = (
     (re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,]\d+)?(Z|[+-]\d\d:?\d\d)?"), "iso"),
@@ -151,16 +156,35 @@ class Group:
 
 
 @dataclass
+class Connection:
+    """One connection to stunnel: who it came from, and whether its failure was counted."""
+
+    peer: str
+    counted: bool = False
+
+
+@dataclass
 class Tally:
-    """The failures of all sources so far. Lines of `own_addresses` (our probes) and older than `since` are left out."""
+    """The failures of all sources so far. Lines of `own_addresses` (our probes) and older than `since` are left out.
+
+    connections: those that stunnel numbered, in the source that is read
+    """
 
     since: float
     own_addresses: frozenset[str]
     groups: dict[tuple[str | None, str], Group] = field(default_factory=dict)
     total: int = 0
+    connections: dict[str, Connection] = field(default_factory=dict)
 
     def add_line(self, line: str, year: int) -> None:
         """Count a line, if it is a TLS failure."""
+        stunnel = _STUNNEL.search(line, 0, 200) if "LOG" in line[:200] else None
+        accepted = _ACCEPTED.search(line, stunnel.end(), 1000) if stunnel else None
+        if stunnel and accepted:
+            if len(self.connections) >= _MAX_CONNECTIONS:
+                self.connections.clear()
+            self.connections[stunnel[1]] = Connection(accepted[1])
+            return
         if not _HINT.search(line):
             return
         line = line[:2000]
@@ -171,6 +195,12 @@ class Tally:
         if moment is not None and moment < self.since:
             return
         peer = peer_of(line)
+        connection = self.connections.get(stunnel[1]) if stunnel else None
+        if connection is not None:
+            if connection.counted:
+                return  # the same failure, told once more
+            connection.counted = True
+            peer = connection.peer
         if peer in self.own_addresses:
             return
         self.total += 1
@@ -239,14 +269,13 @@ def _local(year: int, month: int, day: int, hour: int, minute: int, second: int)
 
 
 def tls_failures(host: Host, options: dict[str, Any]) -> dict[str, Any]:
-    """{"tls_failures": {"since", "total", "groups"}, "detail": what could not be read}."""
+    """{"tls_failures": {"since", "total", "groups"}}. NotPermitted where a log is there that may not be read."""
     now = options["now"]
     since = now - 86400.0 * options["log_days"]
     tally = Tally(since, frozenset(options["own_addresses"]))
-    hidden: list[str] = []
     sources = 0
     year = time.localtime(now).tm_year
-    lines = _journal(host, since)
+    lines, hidden = _journal(host, since)
     if lines is not None:
         sources += 1
         for line in lines:
@@ -254,15 +283,17 @@ def tls_failures(host: Host, options: dict[str, Any]) -> dict[str, Any]:
     for path in _newest_first(host, [*LOG_FILES, *options["log_files"]], since):
         if lines is not None and path.startswith(("/var/log/syslog", "/var/log/messages")):
             continue  # the journal holds the same lines: they would count twice
+        tally.connections.clear()
         try:
             for line in itertools.islice(host.lines(path), _MAX_LINES):
                 tally.add_line(line, year)
             sources += 1
         except NotPermitted:
             hidden.append(path)
+    if hidden:
+        # The failures may stand there: counting the others would show too few.
+        raise NotPermitted(f"{', '.join(hidden[:5])} may be read by a privileged login only")
     if not sources:
-        if hidden:
-            raise NotPermitted(f"{', '.join(hidden[:3])} may be read by a privileged login only")
         raise NotSupported("no journal and no known log file")
     groups = sorted(tally.groups.values(), key=lambda group: (-group.count, group.cause, group.peer or ""))
     return {
@@ -281,26 +312,32 @@ def tls_failures(host: Host, options: dict[str, Any]) -> dict[str, Any]:
                 for group in groups
             ],
         },
-        "detail": f"not read (privileged login needed): {', '.join(hidden[:5])}" if hidden else "",
     }
 
 
-def _journal(host: Host, since: float) -> Iterable[str] | None:
-    """The journal's lines, or None where there is no journal."""
-    output = host.run("journalctl", "--no-pager", "--quiet", "--output=short-iso", "--lines=0")
-    if output is None or output.status != 0 or "No journal files" in output.stderr:
-        return None
+def _journal(host: Host, since: float) -> tuple[Iterable[str] | None, list[str]]:
+    """The journal's lines, or None where there is no journal; and its name, where not all of it may be read."""
+    output = host.run("journalctl", "--no-pager", "--output=short-iso", "--lines=1")
+    if output is None:
+        return None, []
+    if "insufficient permissions" in output.stderr or "not seeing messages from other users" in output.stderr:
+        return None, ["the journal"]
+    # A journal that nobody writes to is none: then syslog's files count.
+    if output.status != 0 or not output.stdout.strip() or "-- No entries --" in output.stdout:
+        return None, []
     output = host.run(
         "journalctl",
         "--no-pager",
         "--quiet",
         "--output=short-iso",
-        "--grep=ssl|tls|handshake|certificate|x509|PKIX",
+        "--grep=ssl|tls|handshake|certificate|x509|PKIX|accepted connection from",
         "--case-sensitive=false",
         f"--since=@{int(since)}",
         f"--lines={_MAX_LINES}",
     )
-    return output.stdout.splitlines() if output is not None and output.status in (0, 1) else None
+    if output is None or output.status not in (0, 1):
+        raise OSError("the journal gave no answer")
+    return output.stdout.splitlines(), []
 
 
 def _newest_first(host: Host, patterns: list[str], since: float) -> list[str]:

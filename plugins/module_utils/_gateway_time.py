@@ -186,6 +186,8 @@ def _timesyncd(host: Host, running: bool) -> dict[str, Any]:
     synchronised = {"yes": True, "no": False}.get(state.get("NTPSynchronized", ""))
     message = parse_ntp_message(details.get("NTPMessage", ""))
     selected = details.get("ServerName") or details.get("ServerAddress")
+    # Touched at each answer of the server.
+    touched = host.state("/run/systemd/timesync/synchronized")
     seen = []
     if selected:
         answered = message["stratum"] is not None
@@ -195,6 +197,7 @@ def _timesyncd(host: Host, running: bool) -> dict[str, Any]:
         running=running,
         synchronised=synchronised if running else False,
         servers=_join_servers(configured, seen),
+        last_sync_at=None if touched is None else _iso(touched.modified),
     )
 
 

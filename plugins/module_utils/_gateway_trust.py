@@ -160,6 +160,7 @@ def _java(host: Host, path: str, store: dict[str, Any]) -> list[str]:
     # The password travels in the environment: a command line is seen by every account.
     output = host.run(
         *("keytool", "-list", "-rfc", "-keystore", path, "-storepass:env", _PASSWORD_VARIABLE),
+        "-J-XX:-UsePerfData",  # else Java leaves a folder in /tmp
         environment={_PASSWORD_VARIABLE: password},
     )
     if output is None:
@@ -172,7 +173,7 @@ def _java(host: Host, path: str, store: dict[str, Any]) -> list[str]:
 
 def _password(host: Host, store: dict[str, Any]) -> str | None:
     if store.get("password_file"):
-        text = host.read(store["password_file"])
+        text = host.read_secret(store["password_file"])
         if text is None:
             raise StoreError(f"password_file {store['password_file']} is not there")
         return text.splitlines()[0] if text else ""

@@ -118,11 +118,14 @@ options:
   record:
     description:
       - Also return everything that was read, as RV(record), to be parsed again later with O(recorded).
-      - It holds configuration files, logs and account names. Keep it as you would keep the gateway's own backup.
+      - It holds configuration files, logs and account names, but no password hash, private key or keystore password.
+        Keep it as you would keep the gateway's own backup.
     type: bool
     default: false
   recorded:
-    description: Parse what was recorded on a gateway with O(record) instead of looking at this one.
+    description:
+      - Parse what was recorded on a gateway with O(record) instead of looking at this one.
+      - The observation is as old as the recording. It has no clock, and nothing that the recording was not asked for.
     type: dict
   dest:
     description:
@@ -202,6 +205,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host 
     Host,
     RecordedHost,
     RecordingHost,
+    check_record,
 )
 
 
@@ -250,19 +254,26 @@ def main() -> None:
     )
     params = module.params
     host: Host
-    if params["recorded"] is not None:
-        host = RecordedHost(params["recorded"])
-        now = float(params["recorded"].get("now") or time.time())
+    wanted, recorded = params["subsets"], params["recorded"]
+    if recorded is not None:
+        try:
+            check_record(recorded)
+        except ValueError as problem:
+            module.fail_json(msg=f"gateway_info: recorded: {problem}.")
+        host, now = RecordedHost(recorded), float(recorded["now"])
+        # A clock is read live or not at all; what the recording did not ask cannot be asked any more.
+        wanted = [name for name in wanted if name in recorded["subsets"] and name != "clock"]
     else:
         host = RecordingHost(params["command_timeout"]) if params["record"] else Host(params["command_timeout"])
         now = time.time()
     # Java's own keystore of public authorities has a password that is no secret.
     options = {**params, "now": now, "java_default": {"password": "changeit"}}
-    started = time.time()
-    facts = gather(host, params["subsets"], options)
-    result = {"changed": False, "facts": facts, "started": started, "finished": time.time()}
+    facts = gather(host, wanted, options)
+    # Not "started" and "finished": Ansible makes booleans of those.
+    clock = {"started": now, "finished": now if recorded is not None else time.time()}
+    result = {"changed": False, "facts": facts, "vantage_clock": clock}
     if isinstance(host, RecordingHost):
-        result["record"] = {**host.record, "now": now}
+        result["record"] = {**host.record, "now": now, "subsets": wanted}
     module.exit_json(**result)
 
 

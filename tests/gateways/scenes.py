@@ -143,6 +143,7 @@ def furnish(gateway: Gateway, hospital: Hospital, scene: Scene) -> None:
     gateway.shell("update-ca-certificates")
     if scene.variant != "systemd":
         gateway.shell("service nginx start; mkdir -p /var/log/stunnel4; stunnel4 /etc/stunnel/pacs.conf")
+        gateway.shell("chmod 640 /var/log/nginx/*.log /var/log/stunnel4/*.log")  # as logrotate leaves them
         gateway.shell("service chrony start")
     for step in scene.after:
         step(gateway, hospital)
@@ -288,7 +289,7 @@ SCENES: tuple[Scene, ...] = (
     Scene(
         "failures",
         after=(dicom_over_stunnel,),
-        card={"ports_allowed": [22, 2762]},
+        card={"endpoints": [{"port": 443, "service": "https"}, {"port": 2762, "service": "dicom"}]},
         failed=_reasons(("tls_failure_logs", "repeated_tls_failures")),
     ),
     Scene("java", variant="java", after=(keystore("hospital"),), options=_WITH_KEYSTORE),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._summary import summarize_device
 from gateways import ntp_server, scenes
 from gateways.gateway import Gateway
-from gateways.lab import PREFIX_LENGTH, Lab
+from gateways.lab import BRIDGE, PREFIX_LENGTH, Lab
 from gateways.scenes import ANALYSER, FAILURES, SCENES, Hospital, Scene, scene_named
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,8 +33,8 @@ SCHEMAS = Path(_assess.__file__).parent / "schemas"
 #: What no probe and no login of these tests answers.
 ATTESTED = ("default_passwords", "admin_interface", "cmms_record", "label")
 
-#: All that a login itself writes: sshd's own log, and systemd's where it keeps one.
-WRITTEN_BY_SSHD = ("/var/log/sshd.log", "/var/log/journal", "/var/log/wtmp", "/var/log/lastlog")
+#: systemd writes a journal; asked for the time, it starts a service of its own for half a minute, with folders for it.
+BY_SYSTEMD = re.compile(r"/var/log/journal|/var/tmp |(/var)?/tmp/systemd-private-[^ ]*timedated")
 
 
 @dataclass
@@ -122,6 +123,8 @@ def rounds(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Round
     for scene in SCENES:
         scenes.settled(made.gateways[scene.name], scene)
     made.play("visit", [visit_play(made)])
+    for gateway in made.gateways.values():
+        snapshot(gateway)  # the first look marks folders of the overlay, and that changes the time of their last change
     before = {name: snapshot(gateway) for name, gateway in made.gateways.items()}
     marks = {name: len(sshd_log(gateway)) for name, gateway in made.gateways.items()}
     made.output = made.play("login", [login_play(made, "privileged.jsonl")], "-vvvv")
@@ -147,7 +150,11 @@ def refuse_certificates(rounds: Rounds, gateway: Gateway, *ports: int) -> None:
 def snapshot(gateway: Gateway) -> set[str]:
     """Every file of the gateway with its mode, owner, size, and the times of its last changes."""
     listed = gateway.shell(r"find / -xdev -printf '%p %M %U:%G %s %T@ %C@ %l\n'")
-    return {line for line in listed.splitlines() if not line.startswith(WRITTEN_BY_SSHD)}
+    # sshd writes its log; Ansible makes a folder in /tmp and removes it: what stays there has a line of its own.
+    found = {line for line in listed.splitlines() if not line.startswith(("/var/log/sshd.log ", "/tmp "))}
+    if gateway.systemd:
+        found = {line for line in found if not BY_SYSTEMD.match(line)}
+    return found
 
 
 def sshd_log(gateway: Gateway) -> str:
@@ -218,3 +225,149 @@ def test_looking_changes_nothing_and_takes_one_login(rounds: Rounds, name: str) 
     # One command over that login: no temporary folder, no copied file, no second module.
     assert said.count("Starting session: command") == 1, said
     assert "subsystem" not in said
+
+
+def clock(rounds: Rounds, name: str) -> tuple[float, float]:
+    (sample,) = rounds.privileged[name]["clock"]["samples"]
+    return sample["offset_seconds"], sample["uncertainty_seconds"]
+
+
+def test_the_login_alone_shows_the_slow_clock(rounds: Rounds) -> None:
+    for name, truth in (("slow", -90.0), ("healthy", 0.0), ("timesyncd", 0.0)):
+        offset, uncertainty = clock(rounds, name)
+        assert abs(offset - truth) <= uncertainty + 0.05 < 15, (name, offset, uncertainty)
+
+
+def test_what_each_ntp_client_says(rounds: Rounds) -> None:
+    told = {name: rounds.privileged[name]["ntp"] for name in ("healthy", "slow", "timesyncd", "no-ntp")}
+    followed = {"address": BRIDGE, "reachable": True, "selected": True, "stratum": 2}
+    for name, offset in (("healthy", 0.0), ("slow", -90.0)):
+        assert (told[name]["client"], told[name]["synchronised"], told[name]["servers"]) == ("chrony", True, [followed])
+        assert told[name]["offset_seconds"] == pytest.approx(offset, abs=0.1)
+        assert told[name]["last_sync_at"] is not None
+    follows = scenes.machine_clock_follows()
+    assert told["timesyncd"]["client"] == "systemd-timesyncd"
+    assert told["timesyncd"]["servers"] == [{**followed, "selected": follows}]
+    assert (told["timesyncd"]["synchronised"], told["timesyncd"]["last_sync_at"] is None) == (follows, False)
+    assert (told["no-ntp"]["client"], told["no-ntp"]["running"]) == ("none", False)
+
+
+def test_failures_by_peer_and_cause_without_our_own_probes(rounds: Rounds) -> None:
+    failures = rounds.privileged["failures"]["tls_failures"]
+    groups = [(group["peer"], group["cause"], group["count"]) for group in failures["groups"]]
+    # nginx and stunnel each refused by the analyser so many times; stunnel tells each of them on three lines.
+    assert groups == [(ANALYSER, "unknown_authority", 2 * FAILURES)]
+    root = rounds.gateways["failures"].root
+    for log in ("nginx/error.log", "stunnel4/dicom.log"):
+        assert BRIDGE in (root / "var/log" / log).read_text(encoding="utf-8"), "the probe left no trace to leave out"
+
+
+def test_a_journal_is_read_too(rounds: Rounds) -> None:
+    gateway = rounds.gateways["timesyncd"]
+    line = "nginx: SSL_do_handshake() failed (tlsv1 alert unknown ca) while SSL handshaking, client: 192.0.2.77"
+    for _time in range(3):
+        gateway.run("logger", "--tag", "nginx", line)
+    rounds.play("journal", [{**login_play(rounds, "journal.jsonl"), "hosts": "timesyncd"}])
+    groups = rounds.observations("journal.jsonl")["timesyncd"]["tls_failures"]["groups"]
+    assert [(group["peer"], group["cause"], group["count"]) for group in groups] == [
+        ("192.0.2.77", "unknown_authority", 3)
+    ]
+
+
+def test_who_is_what(rounds: Rounds) -> None:
+    accounts = {entry["name"]: entry for entry in rounds.privileged["stale"]["accounts"]}
+    told = {name: (entry["can_login"], entry["password"], entry["administrator"]) for name, entry in accounts.items()}
+    # "tech" has a key and no password, and sudo's leave to do all.
+    assert told["tech"] == (True, "locked", True)
+    assert told["acme-2019"] == (True, "set", False)
+    assert told["root"] == (False, "locked", True)
+    assert told["www-data"] == (False, "locked", False)
+
+
+def test_programs_behind_the_ports(rounds: Rounds) -> None:
+    listening = {(entry["port"], entry["program"]) for entry in rounds.privileged["legacy"]["listening"]}
+    assert {(21, "vsftpd"), (22, "sshd"), (23, "inetd"), (443, "nginx"), (323, "chronyd")} <= listening
+
+
+def test_each_store_is_read(rounds: Rounds) -> None:
+    def stores(name: str) -> dict[str, tuple[str, bool, bool]]:
+        return {
+            store["path"]: (
+                store["kind"],
+                store["readable"],
+                rounds.hospital.root_fingerprint in store["fingerprints_sha256"],
+            )
+            for store in rounds.privileged[name]["trust_stores"]
+        }
+
+    bundle, cacerts = "/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/certs/java/cacerts"
+    assert stores("healthy") == {bundle: ("system", True, True), "/opt/viewer/nss": ("nss", True, True)}
+    everywhere = {bundle: ("system", True, True), cacerts: ("java", True, True)}
+    assert stores("java") == {**everywhere, scenes.KEYSTORE: ("java", True, True)}
+    assert stores("java-without") == {**everywhere, scenes.KEYSTORE: ("java", True, False)}
+
+
+def test_the_system_is_named(rounds: Rounds) -> None:
+    for name in NAMES:
+        told = rounds.privileged[name]["system"]
+        assert told["name"].startswith("Debian GNU/Linux 12") and told["kernel"] == os.uname().release
+
+
+def test_no_secret_comes_out(rounds: Rounds) -> None:
+    kept = (rounds.folder / "privileged.jsonl").read_text(encoding="utf-8")
+    hashes = re.findall(r"\$y\$\S+?(?=:)", rounds.gateways["stale"].shell("cat /etc/shadow"))
+    key = rounds.gateways["healthy"].shell("cat /etc/nginx/tls/server.key").splitlines()[1]
+    assert hashes and "ESTABLISH SSH CONNECTION" in rounds.output
+    for secret in (scenes.KEYSTORE_PASSWORD, *hashes, key):
+        assert secret not in kept and secret not in rounds.output
+
+
+def test_without_privilege_each_subset_says_what_is_missing(rounds: Rounds) -> None:
+    rounds.play("unprivileged", [login_play(rounds, "unprivileged.jsonl", become=False)])
+    seen = rounds.observations("unprivileged.jsonl")
+    assert list(seen) and set(seen) == set(NAMES)
+    for entry in seen.values():
+        assert list(schema().iter_errors(entry)) == []
+    assert seen["timesyncd"]["subsets"]["tls_failures"]["status"] == "not_permitted"
+    assert "the journal" in seen["timesyncd"]["subsets"]["tls_failures"]["detail"]
+    states = seen["java"]["subsets"]
+    assert {name for name, state in states.items() if state["status"] != "ok"} == {"tls_failures"}
+    assert states["tls_failures"]["status"] == "not_permitted"
+    assert {name for name, state in states.items() if "privileged login" in state["detail"]} == {
+        "accounts",
+        "listening",
+        "tls_failures",
+    }
+    stores = {store["path"]: store for store in seen["java"]["trust_stores"]}
+    assert (stores[scenes.KEYSTORE]["readable"], "privileged" in stores[scenes.KEYSTORE]["detail"]) == (False, True)
+    (client,) = [entry for entry in seen["java"]["certificate_files"] if entry["role"] == "client"]
+    assert "privileged login" in client["detail"]
+    # What was not seen is no pass: the verdict is open, and only what is truly seen fails.
+    findings = findings_of(rounds, "healthy", seen["healthy"])
+    assert [item["check"] for item in findings if item["status"] == "fail"] == []
+    card = scenes.card_of(scene_named("healthy"), rounds.gateways["healthy"], rounds.hospital)
+    assert summarize_device(card, findings)["verdict"] == "incomplete"
+
+
+def test_a_gateway_with_another_host_key_is_told_and_the_others_are_read(rounds: Rounds) -> None:
+    known = rounds.lab.known_hosts.read_text(encoding="ascii")
+    keys = dict(line.split(" ", 1) for line in known.splitlines())
+    healthy, zone = rounds.gateways["healthy"].address, rounds.gateways["wrong-zone"].address
+    swapped = {**keys, healthy: keys[zone]}
+    rounds.lab.known_hosts.write_text("".join(f"{name} {key}\n" for name, key in swapped.items()), encoding="ascii")
+    play = {**login_play(rounds, "swapped.jsonl"), "hosts": "healthy:wrong-zone", "ignore_unreachable": True}
+    # ssh must ask again: the connection of the runs before is still open.
+    play["vars"] = {"ansible_control_path": "none", "ansible_ssh_args": "-o ControlMaster=no"}
+    try:
+        rounds.play("swapped", [play])
+    finally:
+        rounds.lab.known_hosts.write_text(known, encoding="ascii")
+    seen = rounds.observations("swapped.jsonl")
+    assert (seen["healthy"]["outcome"], seen["wrong-zone"]["outcome"]) == ("unreachable", "observed")
+    assert "REMOTE HOST IDENTIFICATION HAS CHANGED" in seen["healthy"]["detail"]
+    assert list(schema().iter_errors(seen["healthy"])) == []
+
+
+def test_check_mode_reads_and_keeps_nothing(rounds: Rounds) -> None:
+    rounds.play("check", [{**login_play(rounds, "check.jsonl"), "hosts": "healthy"}], "--check")
+    assert not (rounds.folder / "check.jsonl").exists()
