@@ -30,3 +30,12 @@ def diagnose_text(text: str) -> dict[str, Any]:
         "confidence": diagnosis.confidence,
         "truncated": len(text) > MAX_TEXT,
     }
+
+
+def diagnose_input(value: Any) -> dict[str, Any]:
+    """The diagnosis of a text, or of a list of lines; ValueError for anything else."""
+    if isinstance(value, (list, tuple)) and all(isinstance(line, str) for line in value):
+        value = "\n".join(value)
+    if not isinstance(value, str):
+        raise ValueError(f"a text or a list of lines is needed, not {type(value).__name__}")
+    return diagnose_text(value)

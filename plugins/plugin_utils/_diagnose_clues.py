@@ -51,26 +51,17 @@ def settle(clues: Sequence[Clue]) -> Diagnosis:
     deepest = max(clue.level for clue in clues)
     best = [clue for clue in clues if clue.level == deepest]
     narrow = min(len(clue.categories) for clue in best)
-    best = [clue for clue in best if len(clue.categories) == narrow] if narrow == 1 else best
+    best = [clue for clue in best if len(clue.categories) == narrow]
     weight: dict[str, int] = {}
     for clue in best:
         for category in clue.categories:
             weight[category] = weight.get(category, 0) + 1
-    order = _order()
-    if len(best) > 1 and narrow > 1:
-        categories = tuple(sorted(weight, key=order.index))
-    elif narrow > 1:
-        categories = best[0].categories
-    else:
-        categories = tuple(sorted(weight, key=lambda name: (-weight[name], order.index(name))))
+    order = [*best[0].categories, *load_data("diagnosis")["categories"]]
+    categories = tuple(sorted(weight, key=lambda name: (-weight[name], order.index(name))))
     if len(categories) > 1:
         categories = tuple(name for name in categories if name != UNKNOWN)
     decided = next(clue for clue in best if categories[0] in clue.categories)
     return Diagnosis(categories, decided, _confidence(categories, deepest))
-
-
-def _order() -> list[str]:
-    return list(load_data("diagnosis")["categories"])
 
 
 def _confidence(categories: tuple[str, ...], level: int) -> str:

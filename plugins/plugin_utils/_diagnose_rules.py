@@ -23,7 +23,10 @@ UNKNOWN = "unknown"
 
 #: Blanks in one form, quotes straight, no accent: each character gives exactly one, so that places stay what they are.
 _FOLDED = {ord(blank): " " for blank in "_-\t\r\v\f\u00a0\u2009\u202f\u2010\u2011\u2013"}
-_FOLDED.update({ord(quote): "'" for quote in "\u2018\u2019\u02bc`\u00b4"} | {ord(quote): '"' for quote in "\u201c\u201d\u00ab\u00bb"})
+_FOLDED.update(
+    {ord(quote): "'" for quote in "\u2018\u2019\u02bc`\u00b4"}
+    | {ord(quote): '"' for quote in "\u201c\u201d\u00ab\u00bb"}
+)
 #: An accent that an encoding lost: in French it was nearly always an e.
 _FOLDED[0xFFFD] = "e"
 for _code in range(0xC0, 0x180):

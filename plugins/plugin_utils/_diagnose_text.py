@@ -24,7 +24,7 @@ _FIRST = _LAST = 50
 _EVIDENCE = 240
 #: A text this short may be one message that a screen broke into lines.
 _SCREEN = 2000
-_TOLD = 50  # the level from which the lines were enough
+_TOLD = 40  # the level from which the lines by themselves were enough
 
 
 def read_clues(text: str) -> list[Clue]:

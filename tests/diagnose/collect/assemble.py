@@ -42,13 +42,13 @@ def part(text: str) -> str:
 
 def main() -> None:
     alerts = {row[0]: row[1] for row in rows(HERE / "alerts.tsv")}
-    labels = [(re.compile(row[0]), re.compile(row[1]), row[2]) for row in rows(HERE / "labels.tsv")]
+    labels = [(*map(re.compile, row[:3]), row[3]) for row in rows(HERE / "labels.tsv")]
     kept: dict[str, list[str]] = {}
     for path in sys.argv[1:]:
         for text, categories, sent, stack, version, scenario in rows(Path(path)):
             label = alerts[sent] if sent else categories
-            for of_stack, of_scenario, better in labels:
-                if of_stack.search(stack) and of_scenario.search(scenario):
+            for of_stack, of_scenario, of_text, better in labels:
+                if of_stack.search(stack) and of_scenario.search(scenario) and of_text.search(text):
                     label = better
             if label != "-":
                 how = version if version.startswith("table: ") else f"run: {scenario}"

@@ -39,7 +39,9 @@ def a_key(bits: int = 2048) -> rsa.RSAPrivateKey:
 
 
 def a_name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "CHU"), x509.NameAttribute(NameOID.COMMON_NAME, text)])
+    return x509.Name(
+        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "CHU"), x509.NameAttribute(NameOID.COMMON_NAME, text)]
+    )
 
 
 class Pki:
@@ -145,9 +147,13 @@ class Pki:
         (self.folder / "san.cnf").write_text("subjectAltName=DNS:localhost\n")
         for name, bits, digest in (("weak-key", 1024, "sha256"), ("sha1", 2048, "sha1"), ("md5", 2048, "md5")):
             subject = ("-subj", "/O=CHU/CN=localhost")
-            self._openssl("req", "-newkey", f"rsa:{bits}", "-nodes", "-keyout", f"{name}.key", "-out", "r.csr", *subject)
+            self._openssl(
+                "req", "-newkey", f"rsa:{bits}", "-nodes", "-keyout", f"{name}.key", "-out", "r.csr", *subject
+            )
             authority = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "san.cnf")
-            self._openssl("x509", "-req", "-in", "r.csr", *authority, f"-{digest}", "-days", "90", "-out", f"{name}.pem")
+            self._openssl(
+                "x509", "-req", "-in", "r.csr", *authority, f"-{digest}", "-days", "90", "-out", f"{name}.pem"
+            )
 
     def _crls(self) -> None:
         """crl.pem (sound, revokes nothing), crl-old.pem (its next update is past), crl-early.pem."""

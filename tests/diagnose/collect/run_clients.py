@@ -26,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 #: Lines that tell of the run and not of the error.
 _NOISE = re.compile(
     r"^(\s*at |depth=|---$|CONNECTED|Connecting to|no peer|No client|SSL handshake has|New, |Secure Reneg|Compression:|"
-    r"Expansion:|No ALPN|Early data|verify return|Traceback|  File |    |Processed |Resolving |- |\||\*\*\* Starting|"
+    r"Expansion:|No ALPN|Early data|verify return|Traceback|  File |    |Processed |Resolving |- (?!Status)|\s+- |\||\*\*\* Starting|"
     r"--\d{4}-|\s*$|  % Total|\s+Dload|For more |More details|ConnectionResetError: *$|write W|D: )"
 )
 
@@ -75,7 +75,9 @@ def main() -> None:
     wanted = sys.argv[3:]
     farm = [line.rstrip("\n").split("\t") for line in (folder / "farm.tsv").read_text().splitlines()]
     with (HERE / "clients.tsv").open(encoding="utf-8") as stream:
-        clients = [row for row in csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE) if row and row[0][0] != "#"]
+        clients = [
+            row for row in csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE) if row and row[0][0] != "#"
+        ]
     jobs = []
     for stack, ask, scenarios, command in clients:
         if wanted and stack not in wanted:

@@ -96,8 +96,11 @@ def clients(pki: Path, starttls: str) -> Iterator[tuple[str, str, str, Client]]:
     """(scenario, categories, alert, what the client does)"""
     one, three = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_3
     required = "client_certificate_required"
-    yield "tls10_client", "protocol_mismatch", "", shakes(
-        context(pki, minimum_version=one, maximum_version=one), starttls
+    yield (
+        "tls10_client",
+        "protocol_mismatch",
+        "",
+        shakes(context(pki, minimum_version=one, maximum_version=one), starttls),
     )
     few = context(pki, maximum_version=ssl.TLSVersion.TLSv1_2)
     few.set_ciphers("PSK-AES128-CBC-SHA:ADH-AES128-SHA:@SECLEVEL=0")
@@ -113,7 +116,12 @@ def clients(pki: Path, starttls: str) -> Iterator[tuple[str, str, str, Client]]:
             yield f"{name}_{label}", category, "", shakes(context(pki, name, maximum_version=high), starttls)
     if not starttls:
         yield "plain_http", "plaintext_or_wrong_port", "", plain_text(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        yield "plain_hl7", "plaintext_or_wrong_port", "", plain_text(b"\x0bMSH|^~\\&|LAB|CHU|20261122||ORU^R01|1|P|2.5\r")
+        yield (
+            "plain_hl7",
+            "plaintext_or_wrong_port",
+            "",
+            plain_text(b"\x0bMSH|^~\\&|LAB|CHU|20261122||ORU^R01|1|P|2.5\r"),
+        )
         yield "plain_dicom", "plaintext_or_wrong_port", "", plain_text(b"\x01\x00\x00\x00\x00\xd8\x00\x01\x00\x00")
     for number in (10, 40, 42, 43, 44, 45, 46, 47, 48, 49, 51, 70, 71, 80, 90, 112, 116):
         record = b"\x15\x03\x03\x00\x02\x02" + bytes([number])
@@ -198,7 +206,13 @@ def servers(pki: Path, home: Path) -> Iterator[tuple[str, str, str, str, Path]]:
     python = f"python3 {Path(__file__).parent}/programs/server.py {PORT} {pki}"
     yield "Python ssl server", "python3 --version", python, "", log
     postgres = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))), Path("postgres"))
-    yield "PostgreSQL", f"{postgres} --version", f"setpriv --reuid postgres {postgres} -D {home}/pg", "postgres", log
+    yield (
+        "PostgreSQL",
+        f"{postgres} --version",
+        f"setpriv --reuid postgres --clear-groups {postgres} -D {home}/pg",
+        "postgres",
+        log,
+    )
     yield (
         "MariaDB",
         "mariadbd --version",
@@ -227,7 +241,16 @@ def prepare(stack: str, pki: Path, home: Path) -> None:
         shutil.chown(data, "postgres", "postgres")
         for folder in (home, home.parent):
             folder.chmod(0o755)
-        run = ["setpriv", "--reuid", "postgres", str(bin_folder / "initdb"), "-D", str(data), "--auth=cert"]
+        run = [
+            "setpriv",
+            "--reuid",
+            "postgres",
+            "--clear-groups",
+            str(bin_folder / "initdb"),
+            "-D",
+            str(data),
+            "--auth=trust",
+        ]
         subprocess.run(run, check=True, capture_output=True)
         for name in ("good.pem", "good.key", "ca.pem"):
             shutil.copy(pki / name, data / name)
@@ -269,10 +292,9 @@ def main() -> None:
     home = folder / "servers"
     count = 0
     for stack, ask, command, starttls, log in servers(pki, _emptied(home)):
-        program = command.split()[2 if command.startswith("setpriv") else 0]
         if sys.argv[3:] and stack not in sys.argv[3:]:
             continue
-        if not shutil.which(command.split()[3] if command.startswith("setpriv") else program):
+        if not shutil.which(command.split()[4 if command.startswith("setpriv") else 0]):
             print(f"left out: {stack}")
             continue
         log.unlink(missing_ok=True)

@@ -171,7 +171,9 @@ def redis():
 def pymongo():
     import pymongo
 
-    pymongo.MongoClient("localhost", int(port), tls=True, tlsCAFile=ca, serverSelectionTimeoutMS=900).admin.command("ping")
+    pymongo.MongoClient("localhost", int(port), tls=True, tlsCAFile=ca, serverSelectionTimeoutMS=900).admin.command(
+        "ping"
+    )
 
 
 def curl_gnutls():
