@@ -134,6 +134,7 @@ def render_sheet(view: Any, *, file: str, other: str | None, as_of: str, words: 
     """
     sections = [
         ("todo", words["todo_title"]),
+        *([("request", words["request_title"])] if view.request else []),
         ("unknown", words["unknown_title"]),
         ("certificates", words["certs_title"]),
     ]

@@ -19,6 +19,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _texts
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_certificate import renewal_windows
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import as_list, as_mapping
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import DAY_SECONDS, parse_instant
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_request import request_to_it
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_said import Said, due_text, place_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import visible
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_words import Words, load_words
@@ -128,6 +129,7 @@ class Sheet(NamedTuple):
     alert: Alert | None
     golden: Golden
     todo: list[Todo]
+    request: list[str]
     waived: list[Waived]
     unknown: tuple[Unknown, ...]
     passed: list[Passed]
@@ -169,7 +171,9 @@ def sheet_view(
     for finding, words_for_it in zip(row["findings"], said, strict=True):
         by_status.setdefault(finding["status"], []).append((finding, words_for_it))
     failed = sorted(by_status.get("fail", ()), key=lambda told: urgency(told[0]))
-    todo = [_todo(group, now, words) for group in _alike(failed)]
+    alike = _alike(failed)
+    todo = [_todo(group, now, words) for group in alike]
+    for_it = [(*group[0], _where(group)) for group in alike if group[0][0]["owner"] == "it"]
     waived = [_waived(told) for told in by_status.get("waived", ())]
     unknown = _unknown(by_status.get("not_assessed", ()))
     passed = [_passed(group) for group in _alike(by_status.get("pass", ()))]
@@ -187,6 +191,7 @@ def sheet_view(
         alert=_alert(card, observations, words),
         golden=_golden(zip(row["findings"], said, strict=True), words),
         todo=todo,
+        request=request_to_it(card, row["device"], for_it, now, words),
         waived=waived,
         unknown=unknown,
         passed=passed,

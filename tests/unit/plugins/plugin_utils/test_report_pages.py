@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
+import html
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -428,7 +429,7 @@ def test_pages_run_nothing_and_load_nothing(report: Path) -> None:
         assert {tag for tag, _attrs in page.tags} <= {
             *("html", "head", "meta", "title", "style", "body", "header", "main", "footer", "nav", "section"),
             *("h1", "h2", "h3", "h4", "p", "a", "ul", "ol", "li", "dl", "dt", "dd", "div", "span", "b", "small", "br"),
-            *("table", "thead", "tbody", "tr", "th", "td", "article", "details", "summary"),
+            *("table", "thead", "tbody", "tr", "th", "td", "article", "details", "summary", "pre"),
         }
         for _tag, attrs in page.tags:
             assert not {name for name in attrs if name.startswith("on") or name in ("style", "src")}
@@ -637,6 +638,28 @@ def test_the_clock_comes_first_then_the_worst(report: Path) -> None:
     text = text.split("Fiche de contrôle")[1]  # after the links at the top
     places = [text.index(part) for part in order]
     assert places == sorted(places)
+
+
+def test_what_it_has_to_do_is_a_letter_that_is_ready_to_send(report: Path) -> None:
+    source = (report / "en" / "devices" / sheet_name("echo-004")).read_text(encoding="utf-8")
+    letter = html.unescape(re.findall(r'<pre class="letter">(.*?)</pre>', source, re.DOTALL)[0]).splitlines()
+    assert letter[0] == "Subject: echo-004, points for IT to deal with"
+    its = [
+        finding
+        for device in summary(report)["devices"]
+        if device["device"] == "echo-004"
+        for finding in device["findings"]
+        if finding["status"] == "fail" and finding["owner"] == "it"
+    ]
+    assert its
+    titles = {plain(_texts.reason_title(finding["check"], finding["reason"], "en")) for finding in its}
+    numbered = [line.split(". ", 1)[1] for line in letter if re.match(r"\d+\. ", line)]
+    assert {line.split(" – ")[0] for line in numbered} == titles
+    assert len([line for line in letter if line.startswith("   – ")]) >= len(titles)
+
+
+def test_where_it_has_nothing_to_do_there_is_no_letter(report: Path) -> None:
+    assert "Demande à la DSI" not in text_of(report, "scanner-1")
 
 
 def test_what_is_alike_on_two_ports_is_said_once(report: Path) -> None:
