@@ -13,7 +13,6 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import math
 import os
 import re
 import time
@@ -213,7 +212,7 @@ def _is_page(page: Any) -> bool:
 
 
 def _is_moment(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and 0 < value < 1e11
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e11
 
 
 def _day(moment: float) -> str:
