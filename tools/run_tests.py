@@ -404,6 +404,7 @@ STEPS = (
     ),
     Step("servers", "integration", pytest_step(VENV, "tests/servers"), after=("packages",), junit=True),
     Step("gateways", "integration", pytest_step(VENV, "tests/gateways"), after=("packages",), junit=True),
+    Step("molecule", "integration", pytest_step(VENV, "tests/molecule"), after=("packages",), junit=True),
     Step("bench-smoke", "integration", pytest_step(VENV, "tests/bench"), after=("packages",), junit=True),
     Step("sanity-other", "sanity", sanity_step(OTHER_VENV), after=("packages", "other-venv")),
     Step("mypy", "lint", mypy),

@@ -6,7 +6,8 @@
 
 `up` leaves the gateways running and DIR/inventory.yml, DIR/known_hosts and DIR/login_key behind; `up` on a folder that
 a killed run left clears it first. `run` starts a command where the gateways can be reached: nowhere else can they be.
-`up --ntp` also starts an NTP server on that network.
+`up --ntp` also starts an NTP server on that network; `up --gateway NAME=VARIANT`, repeated, names each gateway instead
+of `--count` and `--variant`.
 
     network namespace <lab>-lan: bridge 192.0.2.1, the controller, the NTP server
       └─ <lab>-1 … <lab>-n: 192.0.2.11 …, each with its own tree, processes and host name
@@ -247,19 +248,29 @@ def _ip(*words: str) -> None:
 
 
 def _up(lab: Lab, options: argparse.Namespace) -> int:
-    check_machine(options.variant)
+    named = options.gateway or [(f"gw-{number}", options.variant) for number in range(1, options.count + 1)]
+    for variant in {variant for _name, variant in named}:
+        check_machine(variant)
     try:
         lab.open()
         if options.ntp:
             ntp_server.start(lab)
-        for number in range(1, options.count + 1):
-            lab.add(f"gw-{number}", options.variant)
+        for name, variant in named:
+            lab.add(name, variant)
     except BaseException:
         lab.close()
         raise
-    print(f"{options.count} gateways are up. Inventory: {lab.inventory}")
+    print(f"{len(named)} gateways are up. Inventory: {lab.inventory}")
     print(f"Reach them with: ip netns exec {lab.lan} COMMAND")
     return 0
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, _equals, variant = text.partition("=")
+    variant = variant or "plain"
+    if not name or variant not in trees.TREES:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME or NAME=VARIANT ({', '.join(sorted(trees.TREES))})")
+    return name, variant
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -269,6 +280,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--state", type=Path, required=True, help="folder of the laboratory")
     parser.add_argument("--count", type=int, default=3, help="how many gateways")
     parser.add_argument("--variant", choices=sorted(trees.TREES), default="plain", help="which tree")
+    parser.add_argument("--gateway", type=_named, action="append", metavar="NAME=VARIANT", help="one gateway, repeated")
     parser.add_argument("--ntp", action="store_true", help=f"with an NTP server at {BRIDGE}")
     given = list(sys.argv[1:] if arguments is None else arguments)
     split = given.index("--") if "--" in given else len(given)

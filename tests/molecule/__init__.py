@@ -1,0 +1,1 @@
+"""The roles against real, isolated gateways: runs the scenarios of extensions/molecule."""
