@@ -89,7 +89,7 @@ def causes_of(categories: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def actions_of(categories: Sequence[str]) -> list[dict[str, Any]]:
-    """What to do, in order: {"owner", "category", "text": {fr, en}}. The clock is looked at first, whatever the cause."""
+    """What to do, in order: {"owner", "category", "text": {fr, en}}. The clock comes first, whatever the cause."""
     data = load_data("diagnosis")
     steps = []
     if UNKNOWN not in categories:

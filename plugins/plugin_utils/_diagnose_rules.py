@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the biomed.cert_hygiene authors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What error texts tell: the rules of data/tls_errors/, read and made ready. How they are written is said in general.yml.
+"""What error texts tell: the rules of data/tls_errors/, made ready. How they are written is said in general.yml.
 
 A rule is looked for by its literals, which costs next to nothing, and its regular expression (if it has one) is tried
 near them only. Nothing here depends on the order of the files.
@@ -51,7 +51,6 @@ def lower(text: str) -> str:
 class Rule:
     """One piece of knowledge. `categories` is empty where `codes` has them, by what `read` makes of the first group."""
 
-    number: int
     stack: str
     source: str
     note: str
@@ -61,6 +60,7 @@ class Rule:
     pattern: re.Pattern[str] | None
     plain: bool
     unless: tuple[str, ...]
+    context: tuple[str, ...]
     codes: Mapping[Any, tuple[str, ...]]
     read: Callable[[str], Any]
 
@@ -150,28 +150,35 @@ def _codes(entry: Mapping[str, Any]) -> Mapping[Any, tuple[str, ...]]:
     return _alerts() if codes == "alerts" else {code: expand(names) for code, names in codes.items()}
 
 
+def _anchors(entry: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """The literals of a rule, and whether they need words of TLS beside them."""
+    change = lower if entry.get("plain") else fold
+    for key, loose in (("phrases", False), ("anchors", False), ("loose", True)):
+        if key in entry:
+            yield tuple(dict.fromkeys(map(change, entry[key]))), loose
+
+
 def _read() -> Iterator[Rule]:
-    levels = load_data("diagnosis")["levels"]
-    number = 0
+    data = load_data("diagnosis")
+    context = tuple(data["context"])
     for name in FILES:
-        data = load_data(f"tls_errors/{name}")
-        for entry in data["rules"]:
-            change = lower if entry.get("plain") else fold
-            yield Rule(
-                number=number,
-                stack=entry["stack"],
-                source=entry.get("source", data["source"]),
-                note=entry.get("note", ""),
-                level=levels[entry["level"]],
-                categories=expand(entry.get("categories", [])),
-                anchors=tuple(dict.fromkeys(map(change, entry.get("phrases") or entry["anchors"]))),
-                pattern=re.compile(entry["pattern"]) if "pattern" in entry else None,
-                plain=bool(entry.get("plain")),
-                unless=tuple(map(change, entry.get("unless", ()))),
-                codes=_codes(entry),
-                read=_READERS[entry.get("read", "decimal")],
-            )
-            number += 1
+        file = load_data(f"tls_errors/{name}")
+        for entry in file["rules"]:
+            for anchors, loose in _anchors(entry):
+                yield Rule(
+                    stack=entry["stack"],
+                    source=entry.get("source", file["source"]),
+                    note=entry.get("note", ""),
+                    level=data["levels"][entry["level"]],
+                    categories=expand(entry.get("categories", [])),
+                    anchors=anchors,
+                    pattern=re.compile(entry["pattern"]) if "pattern" in entry else None,
+                    plain=bool(entry.get("plain")),
+                    unless=tuple(map(fold, entry.get("unless", ()))),
+                    context=context if loose else (),
+                    codes=_codes(entry),
+                    read=_READERS[entry.get("read", "decimal")],
+                )
 
 
 @functools.cache

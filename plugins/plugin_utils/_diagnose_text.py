@@ -21,6 +21,8 @@ _REACH = 240
 _NEAR = 60
 #: Places that a rule looks at for one literal: the first ones of a text, and the last ones.
 _FIRST = _LAST = 50
+#: A text with no more than this around a rule's words is these words alone, as on a screen.
+_ALONE = 3
 _EVIDENCE = 240
 #: A text this short may be one message that a screen broke into lines.
 _SCREEN = 2000
@@ -39,16 +41,14 @@ def read_clues(text: str) -> list[Clue]:
 def _clues(text: str) -> Iterator[Clue]:
     folded, plain = fold(text), lower(text)
     for rule in load_rules():
-        yield from _of_rule(rule, plain if rule.plain else folded, text)
+        yield from _of_rule(rule, plain if rule.plain else folded, folded, text)
 
 
-def _of_rule(rule: Rule, hay: str, text: str) -> Iterator[Clue]:
+def _of_rule(rule: Rule, hay: str, folded: str, text: str) -> Iterator[Clue]:
     seen: set[int] = set()
     for anchor in rule.anchors:
         for spot in _spots(hay, anchor):
-            start = max(hay.rfind("\n", 0, spot) + 1, spot - _REACH)
-            end = hay.find("\n", spot, spot + _REACH)
-            end = min(len(hay), spot + _REACH) if end < 0 else end
+            start, end = _line(hay, spot)
             if rule.pattern is None:
                 found = [(spot, spot + len(anchor), rule.categories)]
             else:
@@ -57,11 +57,28 @@ def _of_rule(rule: Rule, hay: str, text: str) -> Iterator[Clue]:
                     for match in rule.pattern.finditer(hay, start, end)
                 ]
             for begin, stop, categories in found:
-                near = hay[max(start, begin - _NEAR) : min(end, stop + _NEAR)]
-                if begin in seen or not categories or any(word in near for word in rule.unless):
+                if begin in seen or not categories or not _meant(rule, folded, start, begin, stop, end):
                     continue
                 seen.add(begin)
                 yield Clue(categories, rule.level, begin, _evidence(text, start, begin, stop, end), rule.stack)
+
+
+def _line(hay: str, spot: int) -> tuple[int, int]:
+    """The stretch of the line around a place that a rule may look at."""
+    start = max(hay.rfind("\n", max(0, spot - _REACH), spot) + 1, spot - _REACH, 0)
+    end = hay.find("\n", spot, spot + _REACH)
+    return start, min(len(hay), spot + _REACH) if end < 0 else end
+
+
+def _meant(rule: Rule, folded: str, start: int, begin: int, stop: int, end: int) -> bool:
+    """Whether what is around says that these words are meant."""
+    near = folded[max(start, begin - _NEAR) : min(end, stop + _NEAR)]
+    if any(word in near for word in rule.unless):
+        return False
+    if not rule.context or len(folded) <= stop - begin + _ALONE:
+        return True
+    line = folded[start:end]
+    return any(word in line for word in rule.context)
 
 
 def _spots(hay: str, anchor: str) -> Iterator[int]:
