@@ -116,7 +116,7 @@ EXAMPLES = r"""
   biomed.cert_hygiene.device_probe:
     devices:
       - name: echo-004
-        address: 10.20.1.14
+        address: 192.0.2.14
         names: [echo-004.hopital.example]
         endpoints:
           - {port: 443, service: https}

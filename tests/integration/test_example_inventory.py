@@ -18,6 +18,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import ProfileBook
 
 EXAMPLE = ROOT / "docs" / "examples" / "inventory"
+ROLES = EXAMPLE.parents[2] / "roles"
 # The variables that the plugins do not read yet, and that the example explains all the same.
 BEYOND_THE_NETWORK = {"device_vendor_authorisation"}
 LOGIN = {
@@ -65,5 +66,7 @@ def test_the_login_of_the_example_can_be_used(hosts: dict[str, dict[str, Any]]) 
 
 def test_the_example_explains_every_host_variable_and_no_other() -> None:
     text = (EXAMPLE / "hosts.yml").read_text(encoding="utf-8")
+    gateway = (ROLES / "audit" / "tasks" / "gateway.yml").read_text(encoding="utf-8")
+    asked_of_gateways = set(re.findall(r"\bdevice_\w+", gateway))
     explained = set(re.findall(r"^\s+(device_\w+):", text, flags=re.MULTILINE))
-    assert explained == set(_inventory._HOST_VARIABLES.values()) | LOGIN | BEYOND_THE_NETWORK
+    assert explained == set(_inventory._HOST_VARIABLES.values()) | LOGIN | BEYOND_THE_NETWORK | asked_of_gateways
