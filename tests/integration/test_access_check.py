@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -24,6 +25,7 @@ from integration.runs import environment
 from lab import pki
 from lab.appliances import Appliance, CommandLine, Manner
 
+from ansible_collections.biomed.cert_hygiene.plugins.modules import access_check
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._assess import assess_device
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import device_card
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import load_policy
@@ -775,6 +777,27 @@ def test_nothing_is_tried_in_check_mode(ward: Ward) -> None:
         ward.check({"echo-004": host}, dest=str(dest))
         assert stat.S_IMODE(dest.stat().st_mode) == 0o600
         assert json.loads(dest.read_text(encoding="utf-8"))["device"] == "echo-004"
+
+
+def test_the_examples_of_the_documentation_run(ward: Ward, certificate: Certificate) -> None:
+    """As they stand, in check mode: only the places of files are ours."""
+    tasks = yaml.safe_load(access_check.EXAMPLES)
+    page = (ROOT / "docs" / "en" / "access_checks.md").read_text(encoding="utf-8")
+    blocks = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", page, re.M | re.S)]
+    profile, (play,) = blocks
+    (ward.profiles / "acme_imager.yml").write_text(yaml.safe_dump(profile), encoding="utf-8")
+    (ward.folder / "root.pem").write_text(certificate.root, encoding="utf-8")
+    host = {"device_address": address(), "device_profile": "acme_imager", "device_ssh_host_key": "SHA256:" + "A" * 43}
+    for number, task in enumerate((*tasks, play["tasks"][0])):
+        options = dict(task["biomed.cert_hygiene.access_check"])
+        options.update({"devices": ["echo-004"]} if "{{" in str(options["devices"]) else {})
+        if "trust_anchors" in options:
+            options["trust_anchors"] = [str(ward.folder / "root.pem")]
+        options["profile_folders"] = [str(ward.profiles)]
+        assert options.pop("devices") == ["echo-004"]
+        checked = ward.check({"echo-004": host}, "--check", name=f"example-{number}", **options)
+        places = checked.result["planned"]["echo-004"]
+        assert ("ftp", 21, "upload") in [(place["service"], place["port"], place["account"]) for place in places]
 
 
 def test_without_a_lasting_record_or_an_authorisation_nothing_is_tried(ward: Ward) -> None:
