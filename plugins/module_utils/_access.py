@@ -88,13 +88,13 @@ class _Visit:
 
     def make(self) -> dict[str, Any]:
         started = time.time()
-        claim = AddressClaim(self._device["address"])
+        claims: list[AddressClaim] = []
         try:
-            while not claim.take():
-                if self._allowance.left() <= 0:
-                    raise SessionFailed("address_busy", "another visit to this address did not end")
-                time.sleep(0.2)
+            self._claim(self._device["address"], claims)
             self._address = _numeric(self._device["address"])
+            if self._address != self._device["address"]:
+                # Another inventory may know the device by its number.
+                self._claim(self._address, claims)
             for position in self._order():
                 self._one(position)
         except SessionFailed as problem:
@@ -102,7 +102,8 @@ class _Visit:
         except Exception as problem:  # whatever one device does, the others are checked; the text may hold anything
             self._end(SessionFailed("unexpected", type(problem).__name__))
         finally:
-            claim.release()
+            for claim in claims:
+                claim.release()
         for result in self._results:
             if result["result"] == "not_tried" and not result["detail"]:
                 result["detail"] = self._stop or ""
@@ -115,6 +116,14 @@ class _Visit:
             "finished_at": _iso(time.time()),
             "results": self._results,
         }
+
+    def _claim(self, address: str, claims: list[AddressClaim]) -> None:
+        claim = AddressClaim(address)
+        while not claim.take():
+            if self._allowance.left() <= 0:
+                raise SessionFailed("address_busy", "another visit to this address did not end")
+            time.sleep(0.2)
+        claims.append(claim)
 
     def _order(self) -> list[int]:
         """The passwords whose last try is longest ago come first: with more than the limit, each has its day."""
@@ -176,10 +185,10 @@ class _Visit:
             self._contacted = True
             self._fail(position, place, problem, tried=bool(marks))
         finally:
-            if marks and account is not None:
-                self._settle(account, marks[0], told)
+            if account is not None and (marks or told.sign):
+                self._settle(account, marks[0] if marks else None, told)
 
-    def _settle(self, account: Account, mark: str, told: Told) -> None:
+    def _settle(self, account: Account, mark: str | None, told: Told) -> None:
         try:
             self._book.settle(account, mark, told.result, told.sign)
         except NoTry as problem:

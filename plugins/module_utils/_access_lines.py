@@ -102,11 +102,14 @@ def telnet_login(line: Line, trial: dict[str, Any], password: str | None, allowa
         return terminal.read({name: patterns[name] for name in wanted})
 
     which, text = wait("login", "password", "accepted")
-    if which != "accepted" and says_locked(text, trial.get("locked_out")):
-        return locked_out("the telnet server says so before the login")
     if which == "login" and password is not None:
+        # What was said before may be a standing warning; from here on it is about this account.
         terminal.send(trial["account"])
         which, text = wait("password", "accepted", "login")
+        if which != "accepted" and says_locked(text, trial.get("locked_out")):
+            return locked_out("the telnet server says so before the password")
+    if which is None and says_locked(text, trial.get("locked_out")):
+        return locked_out("the telnet server says so before the login")
     if which is None:
         raise SessionFailed("stopped_answering", f"the device {terminal.end} before it asked for a password")
     if which == "accepted":
@@ -225,12 +228,12 @@ def ftp_login(line: Line, trial: dict[str, Any], password: str, allowance: Allow
     control = _Control(line, allowance)
     pattern = trial.get("locked_out")
     code, text = control.reply()
-    if says_locked(text, pattern):
+    if code != 220 and says_locked(text, pattern):
         return locked_out(f"FTP {code} before the login")
     if code != 220:
         return Told("no_answer", f"the server greets with {code}")
     code, text = control.ask(f"USER {trial['account']}")
-    if says_locked(text, pattern):
+    if code != 230 and says_locked(text, pattern):
         return locked_out(f"FTP {code}")
     if code == 230:
         return control.leave(Told("accepted", "the server asks for no password"))

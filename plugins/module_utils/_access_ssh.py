@@ -39,37 +39,36 @@ def try_ssh(trial: dict[str, Any], password: str | None, allowance: Allowance, s
         except paramiko.BadAuthenticationType as answer:
             ways = list(answer.allowed_types)
         except (paramiko.SSHException, EOFError, OSError) as error:
-            return _broken(transport, farewell, trial, error)
+            return _broken(farewell, trial, error)
         if password is None:
             return Told("refused")
         if "password" not in ways and "keyboard-interactive" not in ways:
             return Told("no_answer", "the device takes no password over SSH")
         spend()
-        questions = _Questions(password)
+        questions = _Questions(password, trial.get("locked_out"))
         transport.auth_timeout = allowance.seconds()
         try:
             if "password" in ways:
                 further = transport.auth_password(trial["account"], password, fallback=False)
             else:
                 further = transport.auth_interactive(trial["account"], questions)
+        except _Locked:
+            return locked_out("the SSH server says so beside its question")
         except _AskedAgain:
             # As PAM does after a wrong password. Another question may be a second factor, after a right one.
             return Told("refused") if questions.same else Told("no_answer", "the device asks for something more")
         except (paramiko.SSHException, EOFError, OSError) as error:
-            return _broken(transport, farewell, trial, error)
+            return _broken(farewell, trial, error)
         if further:
             return Told("no_answer", "the password is right, and the device asks for something more")
         return Told("accepted")
 
 
-def _broken(transport: Any, farewell: _Farewell, trial: dict[str, Any], error: Exception) -> Told:
+def _broken(farewell: _Farewell, trial: dict[str, Any], error: Exception) -> Told:
     """What a failed login says: only the device's own failure message (RFC 4252, section 5.1) is a refusal."""
-    words = farewell.words()
-    banner = transport.get_banner() or b""
-    if says_locked(words, trial.get("locked_out")):
+    # The banner (RFC 4252, section 5.4) is no sign: it stands there for everyone, and may warn of lock-outs.
+    if says_locked(farewell.words(), trial.get("locked_out")):
         return locked_out("the SSH session was ended for too many failures, or a locked account")
-    if says_locked(banner.decode("utf-8", "replace"), trial.get("locked_out")):
-        return locked_out("the SSH server says so before the login")
     silent = isinstance(error, socket.timeout) or "timeout" in str(error).lower()
     if silent:
         raise SessionFailed("stopped_answering", "the device went silent at the login")
@@ -82,15 +81,22 @@ class _AskedAgain(paramiko.AuthenticationException if paramiko else Exception): 
     """The device puts a further question."""
 
 
+class _Locked(_AskedAgain):
+    """The device says beside its question that the account is locked, as PAM does."""
+
+
 class _Questions:
     """Answers the first question of a keyboard-interactive login (RFC 4256) with the password, and none after."""
 
-    def __init__(self, password: str) -> None:
+    def __init__(self, password: str, locked: str | None) -> None:
         self._password = password
+        self._locked = locked
         self._first: str | None = None
         self.same = False
 
-    def __call__(self, _title: str, _instructions: str, questions: list[tuple[str, bool]]) -> list[str]:
+    def __call__(self, title: str, instructions: str, questions: list[tuple[str, bool]]) -> list[str]:
+        if says_locked("\n".join([title, instructions, *(question for question, _echo in questions)]), self._locked):
+            raise _Locked("locked")
         if not questions:
             return []
         if self._first is None and len(questions) == 1:

@@ -70,8 +70,8 @@ class Servers:
 
     # -- with accounts of the system
 
-    def sshd(self, *options: str) -> Sshd:
-        """A real OpenSSH server."""
+    def sshd(self, *options: str, lock_after: int = 0) -> Sshd:
+        """A real OpenSSH server. `lock_after`: failures that lock an account, by PAM."""
         binary, name = program("sshd"), f"sshd-{self.free_port()}"
         self._namespaces()
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
@@ -91,12 +91,13 @@ class Servers:
         ]
         (folder / "config").write_text("\n".join(lines) + "\n", encoding="utf-8")
         log = folder / "log"
-        self._start([binary, "-D", "-E", str(log), "-f", str(folder / "config")], port, accounts=True)
+        command = [binary, "-D", "-E", str(log), "-f", str(folder / "config")]
+        self._start(command, port, accounts=True, instead=self._locking("sshd", lock_after))
         kind, text = (folder / "host.pub").read_text(encoding="utf-8").split()[:2]
         return Sshd(port, f"{kind} {text}", log)
 
-    def telnetd(self) -> Telnetd:
-        """A real telnetd and login, started for each connection."""
+    def telnetd(self, *, lock_after: int = 0) -> Telnetd:
+        """A real telnetd and login, started for each connection. `lock_after`: failures that lock an account."""
         program("telnetd")
         program("login")
         self._namespaces()
@@ -108,7 +109,7 @@ class Servers:
             [sys.executable, "-c", _INETD, self.address, str(port)],
             port,
             accounts=True,
-            instead={"/var/log/btmp": record},
+            instead={"/var/log/btmp": record, **self._locking("login", lock_after)},
         )
         return Telnetd(port, record)
 
@@ -273,6 +274,23 @@ DirectoryIndex index.html
         path = self.folder / name
         path.mkdir(parents=True)
         return path
+
+    def _locking(self, service: str, after: int) -> dict[str, Path]:
+        """Its PAM configuration, with pam_faillock(8) and a memory of its own."""
+        if not after:
+            return {}
+        folder = self._folder(f"faillock-{service}")
+        module = f"pam_faillock.so deny={after} unlock_time=600 dir={folder}"
+        (folder / "pam").write_text(
+            f"""auth requisite {module.replace(".so", ".so preauth")}
+auth [success=1 default=ignore] pam_unix.so
+auth [default=die] {module.replace(".so", ".so authfail")}
+account required pam_unix.so
+session required pam_permit.so
+""",
+            encoding="utf-8",
+        )
+        return {f"/etc/pam.d/{service}": folder / "pam"}
 
     def _namespaces(self) -> None:
         if os.geteuid() != 0:

@@ -296,6 +296,10 @@ def test_a_real_telnetd_and_a_real_vsftpd(ward: Ward, place: Servers) -> None:
         }
         for name, port in (("well", ftp.port), ("listed", secured.port))
     }
+    hosts["listed"]["device_profile"] = ward.profile(
+        factory_credentials=[credential("service", None, "ftp"), credential("sealed", WRONG, "ftp")],
+        access={"ftp": {"port": secured.port}},
+    )
     checked = ward.check(hosts, tries_per_day=10, timeout=10)
     assert checked.outcome("well") == ("observed", None), checked.observations["well"]
     assert checked.results("well") == [
@@ -306,12 +310,35 @@ def test_a_real_telnetd_and_a_real_vsftpd(ward: Ward, place: Servers) -> None:
     ]
     assert checked.admin("well") == [("telnet", "anonymous", "refused"), ("telnet", "clinical", "refused")]
     # This one answers 530 to the account already: no password was looked at.
-    assert [entry for entry in checked.results("listed") if entry[0] == "ftp"] == [
-        ("ftp", "service", "no_answer"),
-        ("ftp", "sealed", "no_answer"),
-    ]
+    assert checked.results("listed") == [("ftp", "service", "no_answer"), ("ftp", "sealed", "no_answer")]
     assert (ftp.tries("service"), ftp.tries("sealed")) == (1, 1)
-    assert (telnet.failures("sealed"), telnet.failures("carer"), telnet.failures("service")) == (2, 2, 0)
+    assert (telnet.failures("sealed"), telnet.failures("carer"), telnet.failures("service")) == (1, 1, 0)
+
+
+def test_an_account_that_pam_locks_is_left_alone(ward: Ward, place: Servers) -> None:
+    """The first wrong password locks it; the next try is told so, and none follows."""
+    ssh = place.sshd(
+        *("UsePAM yes", "PasswordAuthentication no", "KbdInteractiveAuthentication yes", "Banner /etc/hostname"),
+        lock_after=1,
+    )
+    telnet = place.telnetd(lock_after=1)
+    hosts = {
+        name: {
+            "device_address": place.address,
+            "device_ssh_host_key": ssh.host_key,
+            "device_profile": ward.profile(
+                factory_credentials=[credential(account, WRONG, name)], access={name: {"port": port}}
+            ),
+        }
+        for name, port, account in (("ssh", ssh.port, "sealed"), ("telnet", telnet.port, "carer"))
+    }
+    for result in ("refused", "locked_out", "locked_out"):
+        checked = ward.check(hosts, tries_per_day=10, timeout=10)
+        assert checked.results("ssh") == [("ssh", "sealed", result)]
+        assert checked.results("telnet") == [("telnet", "carer", result)]
+    assert "remove" in checked.observations["telnet"]["default_passwords"][0]["detail"]
+    assert ssh.tries("sealed") <= 2
+    assert telnet.failures("carer") <= 2
 
 
 def _nobody_listed(place: Servers) -> Path:

@@ -78,6 +78,10 @@ TELNET = [
     ("locked_out", [LOGIN, PASSWORD, b"\r\nToo many failed attempts\r\n"]),
     ("locked_out", [LOGIN, PASSWORD, b"\r\nLogin incorrect. The account is locked due to 3 failed logins.\r\nlogin: "]),
     ("locked_out", [LOGIN, PASSWORD, b"\r\nCompte verrouill\xc3\xa9\r\n"]),
+    ("locked_out", [LOGIN, b"admin\r\nThe account is locked due to 3 failed logins.\r\nPassword: "]),
+    ("locked_out", [b"Too many failed attempts from your address\r\n"]),
+    # A warning that stands there for everyone is no sign.
+    ("refused", [b"Too many failed attempts are reported.\r\n" + LOGIN, PASSWORD, b"\r\nLogin incorrect\r\n"]),
     ("no_answer", [LOGIN, PASSWORD, b"\r\nLogin incorrect\r\n$ "]),
     ("no_answer", [LOGIN, b"admin\r\ndev login: "]),
     ("accepted", [LOGIN, b"admin\r\n# "]),
@@ -140,6 +144,7 @@ FTP = [
     ("accepted", [b"220 ready\r\n", b"331 password\r\n", b"230 welcome\r\n"]),
     ("accepted", [b"220-a\r\n 220 b\r\n221 c\r\n220 d\r\n", b"331 p\r\n", b"230-x\r\n230 y\r\n"]),
     ("accepted", [b"220 ready\r\n", b"230 come in\r\n"]),
+    ("refused", [b"220-Too many failed attempts are reported\r\n220 x\r\n", b"331 p\r\n", b"530 no\r\n"]),
     ("refused", [b"220 ready\r\n", b"331 password\r\n", b"530 Login incorrect.\r\n"]),
     ("locked_out", [b"220 ready\r\n", b"331 password\r\n", b"421 Bye\r\n"]),
     ("locked_out", [b"220 ready\r\n", b"331 password\r\n", b"530 Too many login failures\r\n"]),
