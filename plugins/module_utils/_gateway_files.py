@@ -53,8 +53,11 @@ def certificate_files(host: Host, options: dict[str, Any]) -> dict[str, Any]:
     named: dict[tuple[str, str], Named] = {}
     hidden: list[str] = []
     for service, patterns in _CONFIGURATIONS.items():
-        for path in dict.fromkeys(path for pattern in patterns for path in host.glob(pattern)):
+        closed = [folder for folder in map(host.closed_folder, patterns) if folder is not None]
+        for path in dict.fromkeys(path for pattern in patterns for path in (*host.glob(pattern), *closed)):
             try:
+                if path in closed:
+                    raise NotPermitted(f"{path} may be looked into by a privileged login only")
                 text = host.read(path)
             except NotPermitted:
                 hidden.append(path)
@@ -225,6 +228,9 @@ def config_backup(host: Host, options: dict[str, Any]) -> dict[str, Any]:
         state = host.state(path)
         if state is not None and state.size > 0 and (newest is None or state.modified > newest[0]):
             newest = (state.modified, path)
+    closed = next((folder for folder in map(host.closed_folder, patterns) if folder is not None), None)
+    if newest is None and closed is not None:
+        raise NotPermitted(f"{closed} may be looked into by a privileged login only")
     if newest is None:
         return {"config_backup": {"made_at": None, "path": None}}
     made_at = datetime.fromtimestamp(newest[0], timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -124,6 +124,18 @@ class Host:
         """Existing paths that match, sorted."""
         return sorted(glob.glob(pattern, recursive=True))
 
+    def closed_folder(self, pattern: str) -> str | None:
+        """The folder that keeps this login from seeing what matches a pattern; None where none does."""
+        folder = ""
+        for part in pattern.split("/")[1:-1]:
+            if glob.has_magic(part):
+                break
+            folder += "/" + part
+            if os.path.lexists(folder) and not os.access(folder, os.X_OK):
+                return folder
+        listed = glob.has_magic(pattern) and os.path.isdir(folder)
+        return folder if listed and not os.access(folder, os.R_OK) else None
+
     def state(self, path: str) -> FileState | None:
         """What `stat` says, links followed; None where there is nothing, or nothing that may be seen."""
         try:
@@ -165,6 +177,7 @@ class RecordingHost(Host):
             "globs": {},
             "states": {},
             "links": {},
+            "closed": {},
             "privileged": super().privileged(),
         }
 
@@ -200,6 +213,10 @@ class RecordingHost(Host):
 
     def glob(self, pattern: str) -> list[str]:
         found = self.record["globs"][pattern] = super().glob(pattern)
+        return found
+
+    def closed_folder(self, pattern: str) -> str | None:
+        found = self.record["closed"][pattern] = super().closed_folder(pattern)
         return found
 
     def state(self, path: str) -> FileState | None:
@@ -247,6 +264,10 @@ class RecordedHost(Host):
         if found is None:
             raise NotSupported(f"not in this recording: {pattern}")
         return [str(path) for path in found]
+
+    def closed_folder(self, pattern: str) -> str | None:
+        found = self._part("closed").get(pattern)
+        return None if found is None else str(found)
 
     def state(self, path: str) -> FileState | None:
         found = self._part("states").get(path)
@@ -317,7 +338,7 @@ def _is_state(entry: Any) -> bool:
 
 #: What a recording has, and how each entry looks that is not None.
 _RECORD: dict[str, Any] = {
-    **dict.fromkeys(("commands", "files", "globs", "states", "links"), dict),
+    **dict.fromkeys(("commands", "files", "globs", "states", "links", "closed"), dict),
     "subsets": list,
     "privileged": bool,
     "now": (int, float),
@@ -328,4 +349,5 @@ _ENTRIES: dict[str, Callable[[Any], bool]] = {
     "globs": lambda entry: isinstance(entry, list) and all(isinstance(path, str) for path in entry),
     "states": _is_state,
     "links": lambda entry: isinstance(entry, str),
+    "closed": lambda entry: isinstance(entry, str),
 }

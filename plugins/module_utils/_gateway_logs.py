@@ -127,7 +127,7 @@ _PEER = tuple(
 
 #: stunnel names the peer on one line and the failure on another; both carry the number of the connection.
 _STUNNEL = re.compile(r"\bLOG\d\[([^\]\s]{1,40})\]: ")
-_ACCEPTED = re.compile(rf"accepted connection from \[?({_IPV4}|{_IPV6})", re.IGNORECASE)
+_ACCEPTED = re.compile(r"accepted connection from (?:::ffff:)?([0-9a-f:.]{3,45}):\d{1,5}\s*$", re.IGNORECASE)
 _MAX_CONNECTIONS = 10_000
 
 _MONTHS = {name: number for number, name in enumerate(calendar.month_abbr) if name}
@@ -179,7 +179,7 @@ class Tally:
     def add_line(self, line: str, year: int) -> None:
         """Count a line, if it is a TLS failure."""
         stunnel = _STUNNEL.search(line, 0, 200) if "LOG" in line[:200] else None
-        accepted = _ACCEPTED.search(line, stunnel.end(), 1000) if stunnel else None
+        accepted = _ACCEPTED.search(line, stunnel.end()) if stunnel and len(line) < 500 else None
         if stunnel and accepted:
             if len(self.connections) >= _MAX_CONNECTIONS:
                 self.connections.clear()
@@ -280,7 +280,9 @@ def tls_failures(host: Host, options: dict[str, Any]) -> dict[str, Any]:
         sources += 1
         for line in lines:
             tally.add_line(line, year)
-    for path in _newest_first(host, [*LOG_FILES, *options["log_files"]], since):
+    patterns = [*LOG_FILES, *options["log_files"]]
+    hidden += sorted({folder for folder in map(host.closed_folder, patterns) if folder is not None})
+    for path in _newest_first(host, patterns, since):
         if lines is not None and path.startswith(("/var/log/syslog", "/var/log/messages")):
             continue  # the journal holds the same lines: they would count twice
         tally.connections.clear()

@@ -205,12 +205,13 @@ class Gateway:
         """Run a script there as root; returns what it wrote. StartError where it fails."""
         return self.run("sh", "-euc", script).stdout
 
-    def wait_for(self, what: str, condition: Sequence[str], seconds: float = 20.0) -> None:
+    def wait_for(self, what: str, condition: Sequence[str], seconds: float = 60.0) -> None:
         """Try a command there until it succeeds. StartError, with `what` was waited for, where it never does."""
         deadline = time.monotonic() + seconds
-        while self.run(*condition, check=False).returncode:
+        while (tried := self.run(*condition, check=False)).returncode:
             if time.monotonic() > deadline:
-                raise StartError(f"{self.name}: {what} did not come within {seconds:g} s")
+                said = tried.stdout + tried.stderr
+                raise StartError(f"{self.name}: {what} did not come within {seconds:g} s:\n{said}{self.console()}")
             time.sleep(0.1)
 
 

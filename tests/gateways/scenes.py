@@ -28,7 +28,8 @@ KEYSTORE = "/opt/engine/conf/truststore.p12"
 KEYSTORE_PASSWORD = "a password of the laboratory"
 PASSWORD_FILE = "/opt/engine/conf/truststore.pass"
 CLIENT_FILE = "/etc/stunnel/client.pem"
-BACKUPS = "/var/backups/configuration-*.tar.gz"
+BACKUP = "/var/backups/gateway/configuration-1.tar.gz"
+BACKUPS = "/var/backups/gateway/*.tar.gz"
 FAILURES = 6
 
 Step = Callable[[Gateway, "Hospital"], None]
@@ -111,7 +112,7 @@ def prepare(gateway: Gateway, hospital: Hospital, scene: Scene) -> None:
     client = hospital.credentials(gateway.name)
     gateway.write(CLIENT_FILE, (client.chain_pem + client.key_pem).decode("ascii"), mode=0o600)
     gateway.write("/etc/stunnel/pacs.conf", _STUNNEL)
-    gateway.write("/var/backups/configuration-1.tar.gz", "not empty\n")
+    gateway.write(BACKUP, "not empty\n").parent.chmod(0o700)
     for step in scene.before:
         step(gateway, hospital)
 
@@ -154,7 +155,7 @@ def settled(gateway: Gateway, scene: Scene) -> None:
     if scene.variant == "systemd":
         gateway.wait_for("systemd-timesyncd", ["test", "-e", "/run/systemd/timesync/synchronized"])
     elif scene.name != "no-ntp":
-        gateway.wait_for("chrony", ["sh", "-c", "chronyc -c tracking | grep -q Normal"])
+        gateway.wait_for("chrony", ["sh", "-c", "chronyc -c -n sources; chronyc -c tracking | grep Normal"])
 
 
 # --- what can be otherwise ----------------------------------------------------------------------------------------
@@ -236,7 +237,7 @@ def expired_client(gateway: Gateway, hospital: Hospital) -> None:
 
 
 def no_backup(gateway: Gateway, _hospital: Hospital) -> None:
-    gateway.shell("rm /var/backups/configuration-1.tar.gz")
+    gateway.shell(f"rm {BACKUP}")
 
 
 def wrong_zone(gateway: Gateway, _hospital: Hospital) -> None:

@@ -286,7 +286,7 @@ def test_pem_bundles_and_stores_that_fail_alone() -> None:
     host = RecordedHost(
         {
             "files": {path: {"text": "# roots\n" + pem}, "/opt/app/roots.pem": {"not_permitted": True}},
-            "globs": {**dict.fromkeys((*trust.SYSTEM_BUNDLES, *trust.JAVA_KEYSTORES), []), path: [path]},
+            "globs": {**{name: [] for name in (*trust.SYSTEM_BUNDLES, *trust.JAVA_KEYSTORES)}, path: [path]},
         }
     )
     stores = trust.trust_stores(host, {**OPTIONS, "bundles": ["/opt/app/roots.pem", "/nowhere.pem"]})["trust_stores"]
