@@ -69,11 +69,16 @@ def say(finding: Finding, language: str) -> Said:
     return said
 
 
+#: What an endpoint that is no service begins with, and how it is said.
+_PLACES = {PEER_PREFIX: "peer_place", "client:/": "client_place", "file:/": "file_place"}
+
+
 def place_text(endpoint: object, language: str) -> str:
     """Return an endpoint for a person: ``https:443``, ``serveur pacs.hopital.example:2762``; nothing for none."""
     text = visible(endpoint, 120)
-    if text.startswith(PEER_PREFIX):
-        return load_words(language).fill("peer_place", name=text[len(PEER_PREFIX) :])
+    for prefix, words in _PLACES.items():
+        if text.startswith(prefix):
+            return load_words(language).fill(words, name=text[len(prefix.rstrip("/")) :])
     return text
 
 

@@ -321,9 +321,11 @@ def _look_up(finding: Finding, path: tuple[str, ...]) -> Any:
 
 
 def _fill(text: Text, finding: Finding, language: str) -> str:
-    written = []
+    written: list[str] = []
     for words, path, kind in _parts(text.get(language)):
-        written.append(words)
+        # A value that ends its own sentence ends ours too.
+        ended = bool(written) and written[-1].endswith(".") and words.startswith(".")
+        written.append(words[1:] if ended else words)
         if path is not None:
             written.append(_KINDS.get(kind, _plain)(_look_up(finding, path), language))
     return "".join(written)

@@ -757,7 +757,7 @@ def test_certificate_files_that_a_login_found_are_shown_too(tmp_path: Path) -> N
     }
     make(tmp_path / "report", "en", [card("x")], [visit("x"), login])
     text = Page(tmp_path / "report" / "devices" / sheet_name("x")).text
-    assert text.count("client.example presented on client:/etc/pacs/client.pem, file:/etc/pacs/other.pem") == 1
+    assert text.count("client.example presented on client file /etc/pacs/client.pem, file /etc/pacs/other.pem") == 1
     assert "Gateway login" in text
     assert "Visit aborted The device stopped" not in text  # the network visit went well
 
