@@ -254,6 +254,9 @@ def main() -> None:
     )
     params = module.params
     host: Host
+    for name in ("log_days", "command_timeout"):
+        if not params[name] > 0:
+            module.fail_json(msg=f"gateway_info: {name} must be greater than 0, and is {params[name]}.")
     wanted, recorded = params["subsets"], params["recorded"]
     if recorded is not None:
         try:
