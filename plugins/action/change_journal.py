@@ -1,0 +1,181 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a device may be changed, and what became of it: asked and written on the control node."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_control import (
+    KINDS,
+    VARIABLES,
+    Unreadable,
+    decide,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_journal import EVENTS
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_journal_file import (
+    JournalError,
+    append,
+    check_journal,
+    journal_path,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_summary import summary_lines, summary_states
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._host_variables import HostVariables
+
+display = Display()
+
+_RECORDED = tuple(event for event in EVENTS if event not in ("authorised", "refused"))
+# A device that a batch leaves so ends the run.
+_STOPPED = ("authorised", "began", "changed", "failed", "rolled_back", "left_open")
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "event": {"type": "str", "required": True, "choices": ["ask", *_RECORDED, "summary"]},
+    "kind": {"type": "str", "required": True, "choices": list(KINDS)},
+    "journal": {"type": "str", "default": ""},
+    "journal_vouched_by": {"type": "str", "default": ""},
+    "ticket": {"type": "str", "default": ""},
+    "by": {"type": "str", "default": ""},
+    "batch_max": {"type": "int", "default": 1},
+    "id": {"type": "str", "default": ""},
+    "files": {"type": "list", "elements": "dict", "default": []},
+    "detail": {"type": "str", "default": ""},
+    "language": {"type": "str", "choices": ["fr", "en", "both"], "default": "both"},
+}
+
+
+class ActionModule(ActionBase):
+    """See the documentation of the module change_journal."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Ask, record or sum up; what makes any change impossible fails the task."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _validation, options = self.validate_argument_spec(ARGUMENTS)
+        task_vars = task_vars or {}
+        language = _language(options["language"])
+        try:
+            if options["event"] == "ask":
+                result.update(changed=False, **self._ask(options, task_vars, language))
+            elif options["event"] == "summary":
+                result.update(changed=False, **self._summary(options, task_vars, language))
+            else:
+                result.update(changed=False, **self._record(options, task_vars))
+        except JournalError as error:
+            result.update(failed=True, msg=error.text(language))
+        return result
+
+    def _ask(self, options: dict[str, Any], task_vars: Mapping[str, Any], language: str) -> dict[str, Any]:
+        hosts, most = len(task_vars.get("ansible_play_batch") or [""]), max(options["batch_max"], 1)
+        if hosts > most:
+            raise JournalError("batch", hosts=hosts, most=most)
+        path = journal_path(options["journal"], options["journal_vouched_by"])
+        refusal = decide(options["kind"], options["ticket"], _deciding(task_vars), datetime.now(timezone.utc))
+        text = refusal.text(language) if refusal else ""
+        options["id"] = uuid.uuid4().hex
+        if self._task.check_mode:
+            check_journal(path)
+        else:
+            entry = self._entry(options, task_vars, "refused" if refusal else "authorised")
+            append(path, {**entry, "detail": text})
+        return {
+            "granted": refusal is None,
+            "reason": refusal.reason if refusal else "",
+            "refusal": text,
+            "id": options["id"],
+        }
+
+    def _record(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        if not options["id"]:
+            raise JournalError("not_authorised")
+        path = journal_path(options["journal"], options["journal_vouched_by"])
+        if not self._task.check_mode:
+            append(path, self._entry(options, task_vars, options["event"]))
+        return {"id": options["id"]}
+
+    def _entry(self, options: Mapping[str, Any], task_vars: Mapping[str, Any], event: str) -> dict[str, Any]:
+        moment = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        return {
+            "at": moment.replace("+00:00", "Z"),
+            "id": options["id"],
+            "device": str(task_vars["inventory_hostname"]),
+            "ticket": options["ticket"],
+            "by": _who(options["by"], task_vars),
+            "kind": options["kind"],
+            "event": event,
+            "files": _plain(options["files"]),
+            "detail": options["detail"],
+        }
+
+    def _summary(self, options: Mapping[str, Any], task_vars: Mapping[str, Any], language: str) -> dict[str, Any]:
+        hostvars = task_vars["hostvars"]
+        known = {
+            str(name): {key: hostvars[name].get(key) for key in ("change_control_state", "change_control_refusal")}
+            for name in task_vars["ansible_play_hosts_all"]
+        }
+        states = summary_states(known)
+        active, batch = task_vars.get("ansible_play_hosts") or [], task_vars.get("ansible_play_batch") or []
+        to_come = [name for name in active if name not in batch and not known[str(name)]["change_control_state"]]
+        failing = [
+            name for state in ("began", "changed", "failed", "rolled_back", "left_open") for name in states[state]
+        ]
+        done = not to_come or (bool(failing) and not self._task.check_mode)
+        if done and not self._task.no_log:
+            lines = summary_lines(known, options["kind"], options["ticket"], language, bool(self._task.check_mode))
+            display.display("\n".join(lines))
+        return {"states": states, "shown": done}
+
+
+def _deciding(task_vars: Mapping[str, Any]) -> dict[str, Any]:
+    """The host variables that decide, as plain data; one that cannot be read says so in its place."""
+    variables = HostVariables(task_vars["hostvars"], task_vars["inventory_hostname"])
+    read: dict[str, Any] = {}
+    for name in VARIABLES:
+        try:
+            read[name] = _plain(variables.get(name))
+        except (AnsibleError, TypeError, ValueError, RecursionError) as error:
+            problem = str(error).splitlines()
+            read[name] = Unreadable(clean_text(problem[0] if problem else error.__class__.__name__))
+    return read
+
+
+def _plain(value: Any) -> Any:
+    """A value of the play as plain JSON data: no tags, no lazy containers, dates as text."""
+    return json.loads(json.dumps(value, default=str))
+
+
+def _who(given: str, task_vars: Mapping[str, Any]) -> str:
+    """The person: as given, and as AWX or the login knows them."""
+    awx = [str(task_vars[name]) for name in ("awx_user_name", "tower_user_name") if task_vars.get(name)]
+    if awx:
+        return f"{given} (AWX: {awx[0]})" if given and given != awx[0] else awx[0]
+    if given:
+        return given
+    try:
+        login = getpass.getuser()
+    except (KeyError, OSError):
+        login = f"uid {os.getuid()}"
+    before = os.environ.get("SUDO_USER", "")
+    return f"{before} (sudo: {login})" if before and before != login else login
+
+
+def _language(language: str) -> str:
+    """The language of the terminal: the one chosen, else that of the person's locale."""
+    if language != "both":
+        return language
+    locale = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
+    return "fr" if locale.lower().startswith("fr") else "en"

@@ -1,0 +1,140 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lines of the journal of changes: JSON, each chained to the one before it by its hash, free of secrets.
+
+A line is altered, removed or put in only where every line after it is made again. (That lines are missing at the end
+no chain can tell.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import visible
+
+SCHEMA_VERSION = 1
+EVENTS = ("authorised", "refused", "began", "changed", "unchanged", "verified", "failed", "rolled_back", "left_open")
+
+NO_LINE = "0" * 64
+"""What the first line says of the line before it."""
+
+_MAX_FILES = 200
+_MAX_DIFF = 20_000
+_MAX_DETAIL = 2000
+# It comes first in every line, so that a chain of many lines is checked without reading their JSON.
+_START = re.compile(rb'\{"previous_sha256": "([0-9a-f]{64})", ')
+
+
+class ChainError(ValueError):
+    """A journal's lines do not hang together. `line`: the first that does not; `cut`: only its end is missing."""
+
+    def __init__(self, line: int, cut: bool) -> None:
+        super().__init__(f"line {line}")
+        self.line = line
+        self.cut = cut
+
+
+def check_chain(content: bytes) -> str:
+    """The hash that the next line has to name. ChainError where a line does not follow from the one before."""
+    previous, number, start = NO_LINE, 0, 0
+    while start < len(content):
+        number += 1
+        end = content.find(b"\n", start)
+        if end < 0:
+            raise ChainError(number, cut=True)
+        said = _START.match(content, start, end)
+        if said is None or said[1].decode("ascii") != previous:
+            raise ChainError(number, cut=False)
+        previous = hashlib.sha256(content[start:end]).hexdigest()
+        start = end + 1
+    if number and not _is_json(content[content.rfind(b"\n", 0, -1) + 1 :]):
+        raise ChainError(number, cut=False)
+    return previous
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def journal_line(entry: Mapping[str, Any], previous: str) -> bytes:
+    """One line with its end, after the line whose hash is `previous`.
+
+    entry: at, id, device, ticket, by, kind, event, files, detail; texts are cleaned and secrets taken out here.
+    """
+    shown = {key: visible(entry.get(key), 256) for key in ("at", "id", "device", "ticket", "by", "kind", "event")}
+    line = {
+        "previous_sha256": previous,
+        "schema_version": SCHEMA_VERSION,
+        **shown,
+        "files": [_file(item) for item in list(entry.get("files") or [])[:_MAX_FILES]],
+        "detail": visible(redacted(str(entry.get("detail") or "")), _MAX_DETAIL),
+    }
+    return json.dumps(line, ensure_ascii=True).encode("ascii") + b"\n"
+
+
+def _file(item: Mapping[str, Any]) -> dict[str, Any]:
+    path = visible(item.get("path"), 1024)
+    diff = item.get("diff") or ""
+    text = diff if isinstance(diff, str) else "\n".join(map(str, diff)) if isinstance(diff, Sequence) else str(diff)
+    if _SECRET_FILE.search(path) and text:
+        text = "[not shown: this file holds secrets]"
+    text = redacted(text)
+    if len(text) > _MAX_DIFF:
+        text = f"{text[:_MAX_DIFF]}\n[{len(text) - _MAX_DIFF} more characters]"
+    hashes = {key: visible(item.get(key), 64) or None for key in ("before_sha256", "after_sha256")}
+    return {"path": path, **hashes, "diff": text}
+
+
+# --- no secret in a journal ----------------------------------------------------------------------------------------
+
+_SECRET_FILE = re.compile(
+    r"(?i)(/g?shadow-?$|/\.?pgpass$|/\.netrc$|/chap-secrets$|wpa_supplicant|\.(key|p12|pfx|jks|keytab|kdbx)$)"
+)
+_KEY_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----")
+_KEY_END = re.compile(r"-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----")
+# A hunk may show the middle of a key, without the line that says so: no line of bare base64 is kept.
+_BASE64_LINE = re.compile(r"^([+ -]?)\s*[A-Za-z0-9+/_-]{24,}={0,2}\s*$")
+_HEX_LINE = re.compile(r"(?i)^([+ -]?)\s*(?:[0-9a-f]{2}[: ]?){24,}\s*$")
+_NAMED_SECRET = re.compile(
+    r"""(?ix)
+    ( [\w.-]*
+      (?: pass(?:w(?:or)?d|phrase|code)? | pwd | secret | token | api[_-]?key | private[_-]?key | psk | credentials?
+        | mot[_-]de[_-]passe | authorization | community )
+      [\w.-]* ["']? )
+    ( \s*[:=]\s* | \s+ )
+    (?! \[ ) \S.*
+    """
+)
+_CRYPT = re.compile(r"\$(?:1|2[abxy]?|5|6|7|y|gy|argon2\w*|sha1|md5)\$[^\s:\"']+")
+_USERINFO = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/@:]+:[^\s/@]+@")
+
+
+def redacted(text: str) -> str:
+    """`text` (a diff, a message) with no key material, password, token or password hash. Rather too little is kept."""
+    kept: list[str] = []
+    inside = False
+    for line in text.splitlines():
+        if inside or _KEY_BEGIN.search(line):
+            if not inside:
+                kept.append(line[: line.find("-----")][:1] + "[private key]")
+            inside = not _KEY_END.search(line)
+            continue
+        kept.append(_redacted_line(line))
+    return "\n".join(kept)
+
+
+def _redacted_line(line: str) -> str:
+    bare = _BASE64_LINE.match(line) or _HEX_LINE.match(line)
+    if bare:
+        return f"{bare[1]}[{len(line.strip())} characters of base64 or hexadecimal]"
+    line = _CRYPT.sub("[hash]", line)
+    line = _USERINFO.sub(r"\1[user]@", line)
+    return _NAMED_SECRET.sub(r"\1\2[hidden]", line)
