@@ -42,9 +42,9 @@ EXAMPLES = r"""
 - name: A code is enough, and an alert that hides its cause gives each of them
   ansible.builtin.assert:
     that:
-      - ('SSPI error -2146893019' | biomed.cert_hygiene.diagnose).categories == ['unknown_ca']
-      - ('Received fatal alert: certificate_expired' | biomed.cert_hygiene.diagnose).categories == ['clock_skew', 'expired']
-      - ('job finished, 12 results sent' | biomed.cert_hygiene.diagnose).categories == ['unknown']
+      - "('SSPI error -2146893019' | biomed.cert_hygiene.diagnose).categories == ['unknown_ca']"
+      - "('tls alert: certificate_expired' | biomed.cert_hygiene.diagnose).categories == ['clock_skew', 'expired']"
+      - "('job finished, 12 results sent' | biomed.cert_hygiene.diagnose).categories == ['unknown']"
 
 - name: Read a whole log file of the interface engine
   ansible.builtin.debug:

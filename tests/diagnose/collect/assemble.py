@@ -40,6 +40,11 @@ def part(text: str) -> str:
     return "held_out" if number % 100 < _HELD_OUT else "seen"
 
 
+def printable(text: str) -> str:
+    """`text` without control characters, which a person's screen would have shown as blanks too."""
+    return "".join(one if one.isprintable() else " " for one in text)
+
+
 def main() -> None:
     alerts = {row[0]: row[1] for row in rows(HERE / "alerts.tsv")}
     labels = [(*map(re.compile, row[:3]), row[3]) for row in rows(HERE / "labels.tsv")]
@@ -53,7 +58,7 @@ def main() -> None:
             if label != "-":
                 how = version if version.startswith("table: ") else f"run: {scenario}"
                 shown = "" if version.startswith("table: ") else version
-                kept.setdefault(core(text), [label, part(text), stack, shown, how, text])
+                kept.setdefault(core(text), [label, part(text), stack, shown, how, printable(text)])
     for text, categories, stack, reference in rows(HERE / "documented.tsv"):
         kept[core(text)] = [categories, "seen", stack, "", "documented: " + reference, text]
     print("# categories\tpart\tstack\tversion\thow it was obtained\ttext (\\n for the end of a line)")

@@ -4,16 +4,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # What programs say when nothing is wrong with TLS: sh ordinary.sh FOLDER > lines (FOLDER is bad_servers.py's, which runs)
 pki=$1/pki
-here=$(dirname "$0")
 home=$(mktemp -d)
 chmod 755 "$home"
 cat > "$home/nginx.conf" <<CONF
-daemon off; pid $home/nginx.pid; error_log $home/nginx.log debug; events {}
+daemon off; pid $home/nginx.pid; error_log $home/nginx.log info; events {}
 http { access_log $home/access.log combined; server { listen 127.0.0.1:24801; root $home;
   location /closed { deny all; } location /up { proxy_pass http://127.0.0.1:9; } } 
   server { listen 127.0.0.1:24802 ssl; ssl_certificate $pki/good.pem; ssl_certificate_key $pki/good.key; root $home; } }
 CONF
-sed -i 's/ debug;/ info;/' "$home/nginx.conf"
 nginx -c "$home/nginx.conf" 2>&1 & first=$!
 mosquitto -p 24803 -v > "$home/mosquitto.log" 2>&1 & second=$!
 storescp -v -od "$home" 24804 > "$home/storescp.log" 2>&1 & third=$!

@@ -5,9 +5,9 @@
 
     python tests/diagnose/collect/run_clients.py FOLDER OUT.tsv [STACK …]
 
-FOLDER is bad_servers.py's. clients.tsv has: stack, how its version is asked, the scenarios ("*" for all), the command. In
-a command, {port}, {ca}, {pki} and {here} are filled in. A program that is missing is left out and said. Nothing here
-judges: the categories are those of the scenario, or, for a server that sends one alert only, the number of that alert.
+FOLDER is bad_servers.py's. clients.tsv has: stack, how its version is asked, the scenarios ("*" for all), the command.
+In a command, {port}, {ca}, {pki} and {here} are filled in. A program that is missing is left out and said. Nothing here
+judges: the categories are those of the scenario, or, for a server that only sends one alert, the number of that alert.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 #: Lines that tell of the run and not of the error.
 _NOISE = re.compile(
-    r"^(\s*at |depth=|---$|CONNECTED|Connecting to|no peer|No client|SSL handshake has|New, |Secure Reneg|Compression:|"
-    r"Expansion:|No ALPN|Early data|verify return|Traceback|  File |    |Processed |Resolving |- (?!Status)|\s+- |\||\*\*\* Starting|"
-    r"--\d{4}-|\s*$|  % Total|\s+Dload|For more |More details|ConnectionResetError: *$|write W|D: )"
+    r"^(\s*at |depth=|---$|CONNECTED|Connecting to|no peer|No client|SSL handshake has|New, |Secure Reneg|"
+    r"Compression:|Expansion:|No ALPN|Early data|verify return|Traceback|  File |    |Processed |Resolving |"
+    r"- (?!Status)|\s+- |\||\*\*\* Starting|--\d{4}-|\s*$|  % Total|\s+Dload|For more |More details|"
+    r"ConnectionResetError: *$|write W|D: )"
 )
 
 

@@ -164,7 +164,8 @@ def servers(pki: Path, home: Path) -> Iterator[tuple[str, str, str, str, Path]]:
     )
     yield "haproxy", "haproxy -v", f"haproxy -db -f {home}/haproxy.cfg", "", log
     (home / "stunnel.conf").write_text(
-        f"foreground = yes\npid =\ndebug = info\noutput = {log}\n[dm]\naccept = 127.0.0.1:{PORT}\nconnect = 127.0.0.1:1\n"
+        f"foreground = yes\npid =\ndebug = info\noutput = {log}\n[dm]\naccept = 127.0.0.1:{PORT}\n"
+        "connect = 127.0.0.1:1\n"
         f"cert = {cert}\nkey = {key}\nCAfile = {ca}\nverifyChain = yes\nrequireCert = yes\n"
     )
     yield "stunnel", "stunnel -version", f"stunnel {home}/stunnel.conf", "", log

@@ -1,4 +1,3 @@
-#!/usr/bin/env escript
 %% escript client.escript PORT CA
 main([Port, Ca]) ->
     ssl:start(),

@@ -2,9 +2,10 @@
 
 import asyncio
 import sys
+from pathlib import Path
 
 port, ca, way = sys.argv[1:4]
-url = "https://localhost:%s/" % port
+url = f"https://localhost:{port}/"
 
 
 def plain():
@@ -154,7 +155,7 @@ def twisted():
             print(repr(reason.value), file=sys.stderr)
             reactor.stop()
 
-    options = ssl.optionsForClientTLS("localhost", trustRoot=ssl.Certificate.loadPEM(open(ca).read()))
+    options = ssl.optionsForClientTLS("localhost", trustRoot=ssl.Certificate.loadPEM(Path(ca).read_text()))
     end = endpoints.wrapClientTLS(options, endpoints.TCP4ClientEndpoint(reactor, "127.0.0.1", int(port)))
     end.connect(protocol.Factory.forProtocol(Quiet))
     reactor.callLater(5, reactor.stop)
@@ -188,7 +189,7 @@ def curl_gnutls():
     lib.curl_easy_setopt(handle, 10010, said)
     status = lib.curl_easy_perform(handle)
     if status:
-        sys.exit("curl: (%d) %s" % (status, said.value.decode()))
+        sys.exit(f"curl: ({status}) {said.value.decode()}")
 
 
 def wolfssl():

@@ -1,0 +1,60 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The collected messages, and what a right answer to one is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
+
+HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Message:
+    """`label`: a category, several with "|" between, or a group. `part`: seen, or held_out while rules were made."""
+
+    label: str
+    part: str
+    stack: str
+    version: str
+    how: str
+    text: str
+
+
+def _rows(name: str) -> list[list[str]]:
+    text = (HERE / name).read_text(encoding="utf-8")
+    return [line.split("\t") for line in text.splitlines() if line and not line.startswith("# ")]
+
+
+def messages() -> list[Message]:
+    """What was collected from the stacks."""
+    return [Message(*row[:5], row[5].replace("\\n", "\n")) for row in _rows("messages.tsv")]
+
+
+def examples() -> list[Message]:
+    """The project's own table. "ambiguous:expired|clock_skew" cannot tell the two, so the clock goes first."""
+    found = []
+    for category, stack, text, source in _rows("examples.tsv")[1:]:
+        label = category.removeprefix("ambiguous:").removeprefix("other:")
+        label = "clock_skew|expired" if label == "expired|clock_skew" else label
+        found.append(Message(label, "seen", stack, "", source, text))
+    return found
+
+
+def right(label: str, categories: Sequence[str]) -> bool:
+    """One category: it is the first. Several, or a group: all are there, and the first is the first."""
+    groups = load_data("diagnosis")["groups"]
+    wanted = [one for name in label.split("|") for one in groups.get(name, [name])]
+    return categories[0] == wanted[0] and set(wanted) <= set(categories)
+
+
+def right_first(label: str, categories: Sequence[str]) -> bool:
+    """Whether the first category is one that the label allows first."""
+    groups = load_data("diagnosis")["groups"]
+    name = label.split("|")[0]
+    return bool(categories[0] == groups.get(name, [name])[0])
