@@ -9,6 +9,7 @@ No hello is longer than 255 bytes: old devices hang on longer ones.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import os
 from collections.abc import Iterator
@@ -109,6 +110,7 @@ def can_be_server_name(name: str) -> bool:
     return bool(_server_name(name))
 
 
+@functools.lru_cache(maxsize=1024)
 def _server_name(name: str) -> bytes:
     """The server_name extension (RFC 6066, 3), empty where the name can't be sent."""
     try:
@@ -155,8 +157,7 @@ def client_hello(version: int, server_name: str | None = None, bare: bool = Fals
         suites = suites[:LEGACY_BRIEF]
     if bare or version == SSLV3:
         return ClientHello(_hello(version, suites, b""), suites)
-    # Uncompressed points alone (RFC 8422, 5.1.2): some old stacks want to be told.
-    extensions = _extensions(version, _GROUPS, _SIGNATURES) + _extension(11, b"\x01\x00")
+    extensions = _usual_extensions(version)
     named = (_server_name(server_name) if server_name else b"") + extensions
     room = _room(version, named)
     if room < min(_FEWEST_SUITES, len(suites)):
@@ -172,7 +173,7 @@ def further_hellos(version: int, server_name: str | None = None) -> Iterator[byt
     if version == SSLV3:
         return
     groups = _ALL_CURVES if version < TLS12 else _ALL_GROUPS
-    extensions = _extensions(version, groups, _ALL_SIGNATURES, with_share=True)
+    extensions = _extensions(version, groups, _ALL_SIGNATURES, _random_share())
     name = _server_name(server_name) if server_name else b""
     if _room(version, name + extensions) < _FEWEST_SUITES:
         name = b""
@@ -197,17 +198,28 @@ def _room(version: int, extensions: bytes) -> int:
     return max(0, (MAX_HELLO - len(_hello(version, (), extensions))) // 2)
 
 
-def _extensions(version: int, groups: tuple[int, ...], signatures: tuple[int, ...], with_share: bool = False) -> bytes:
-    """The extensions; `with_share` offers TLS 1.3 alone, with a random X25519 share for servers that won't ask."""
+@functools.cache
+def _usual_extensions(version: int) -> bytes:
+    """What the first hello for a version says beside the name."""
+    # Uncompressed points alone (RFC 8422, 5.1.2): some old stacks want to be told.
+    return _extensions(version, _GROUPS, _SIGNATURES) + _extension(11, b"\x01\x00")
+
+
+def _extensions(version: int, groups: tuple[int, ...], signatures: tuple[int, ...], share: bytes = b"") -> bytes:
+    """The extensions; with a key share they offer TLS 1.3 alone, for servers that won't ask for one."""
     extensions = _extension(10, _vector(_numbers(groups), 2))
     if version >= TLS12:
         extensions += _extension(13, _vector(_numbers(signatures), 2))
     if version == TLS13:
-        versions = (TLS13,) if with_share else (TLS13, TLS12, TLS11, TLS10)
+        versions = (TLS13,) if share else (TLS13, TLS12, TLS11, TLS10)
         extensions += _extension(43, _vector(_numbers(versions), 1))
-        share = _numbers((_X25519,)) + _vector(os.urandom(32), 2) if with_share else b""
         extensions += _extension(51, _vector(share, 2))
     return extensions
+
+
+def _random_share() -> bytes:
+    """A key share of X25519; any 32 bytes are one."""
+    return _numbers((_X25519,)) + _vector(os.urandom(32), 2)
 
 
 def _hello(version: int, suites: tuple[int, ...], extensions: bytes) -> bytes:
