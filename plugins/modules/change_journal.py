@@ -36,7 +36,7 @@ options:
     description: The kind of change.
     type: str
     required: true
-    choices: [root_ca, time_sync, tls_hardening, account_hygiene, restore]
+    choices: [root_ca, time_sync, time_step, tls_hardening, account_hygiene, restore]
   journal:
     description:
       - The journal, a file on the control node. It is made, with mode 0600, where there is none.

@@ -17,7 +17,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_words 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import parse_limit
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._texts import date_text, instant_text
 
-KINDS = ("root_ca", "time_sync", "tls_hardening", "account_hygiene", "restore")
+KINDS = ("root_ca", "time_sync", "time_step", "tls_hardening", "account_hygiene", "restore")
 
 AUTHORISATION = "device_vendor_authorisation"
 IN_USE = "device_in_use"
