@@ -173,7 +173,7 @@ def judge_signature(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
     )
 
 
-def _key_problem(key: Mapping[str, Any], policy: Mapping[str, Any]) -> str | None:
+def key_problem(key: Mapping[str, Any], policy: Mapping[str, Any]) -> str | None:
     """The reason why a key is not accepted, "" where it is, None where it cannot be told."""
     kind = key.get("type")
     if not isinstance(kind, str):
@@ -207,7 +207,7 @@ def judge_key(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
     found: dict[str, tuple[Link, Mapping[str, Any]]] = {}
     for link in _judged_links(facts.chain):
         key = as_mapping(link.entry.get("key"))
-        problem = None if _unreadable_part(link.entry, "key") else _key_problem(key, policy)
+        problem = None if _unreadable_part(link.entry, "key") else key_problem(key, policy)
         if problem != "":
             found.setdefault(problem or "certificate_unreadable", (link, key))
     for reason in ("key_too_small", "key_type_not_allowed", "certificate_unreadable"):

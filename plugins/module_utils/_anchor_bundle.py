@@ -1,0 +1,84 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A PEM bundle that an application names. Every byte but those of the one certificate stays as it is."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_files import (
+    StoreProblem,
+    put_in_place,
+    read_store,
+    workspace,
+    write,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_plan import Anchor, Plan, changed, shown
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_trust import fingerprint, pem_certificates
+
+_BLOCK = re.compile(
+    rb"-----BEGIN ((?:TRUSTED |X509 )?CERTIFICATE)-----[A-Za-z0-9+/=\s]+?-----END \1-----[ \t]*(?:\r?\n)?"
+)
+#: Written by the system's own command: what is added here is gone at its next run.
+_GENERATED = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/",
+    "/var/lib/ca-certificates/",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+
+
+class BundleStore:
+    """`path`: the file, followed where it is a link."""
+
+    kind = "file"
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def plan(self, anchor: Anchor) -> Plan:
+        """See Store."""
+        target, data = self._read()
+        held = _held(data)
+        if (anchor.fingerprint in held) == anchor.wanted:
+            return Plan("none", before=shown(held), after=shown(held))
+        after = changed(held, anchor)
+        change = "add" if anchor.wanted else "remove"
+        if not after:
+            raise StoreProblem(f"{self.path} would be left without any certificate")
+        return Plan(change, (target,), (target,), shown(held), shown(after))
+
+    def apply(self, anchor: Anchor, plan: Plan) -> None:
+        """See Store."""
+        target, data = self._read()
+        held = _held(data)
+        if anchor.wanted:
+            new = data + (b"" if not data or data.endswith(b"\n") else b"\n") + anchor.pem
+        else:
+            new = _BLOCK.sub(lambda block: b"" if _held(block[0]).keys() == {anchor.fingerprint} else block[0], data)
+        if set(_held(new)) != set(changed(held, anchor)):
+            raise StoreProblem(f"{self.path} cannot be changed without touching its other certificates")
+        with workspace(os.path.dirname(target)) as place:
+            made = os.path.join(place, "new")
+            write(made, new)
+            if read_store(target) != data:
+                raise StoreProblem(f"{self.path} was changed by somebody else in this moment; run this again")
+            put_in_place(made, target)
+
+    def _read(self) -> tuple[str, bytes]:
+        target = os.path.realpath(self.path)
+        if target.startswith(_GENERATED) or self.path.startswith(_GENERATED):
+            raise StoreProblem(f"{self.path} is written by the system's own command: name the system's store instead")
+        data = read_store(target)
+        if data is None:
+            raise StoreProblem(f"{self.path}: no such file; a store is changed, and never made")
+        if b"PRIVATE KEY-----" in data:
+            raise StoreProblem(f"{self.path} holds a private key: this is no bundle of authorities")
+        return target, data
+
+
+def _held(data: bytes) -> dict[str, str]:
+    return {fingerprint(der): "" for der in pem_certificates(data)}
