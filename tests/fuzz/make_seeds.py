@@ -344,6 +344,7 @@ def main() -> None:
     ocsp_answers(leaf, issuing, p256["issuing"], p256["other"])
     login_answers()
     access_answers()
+    error_texts()
     flights = tls_flights([der(leaf), der(issuing)], p256["leaf"], [der(rsa_leaf)], rsa_key)
     for label, flight in flights.items():
         write("flight", label, flight)
@@ -499,6 +500,24 @@ def access_answers() -> None:
         seed = b'Basic realm="a, b", Digest nonce=1\x1e/login\x1e<h1>Network settings</h1>'
         write("admin_page", label, seed + b"." * ((status - len(seed)) % 4))
     write("admin_page", "plain", b"\x1e\x1e<h1>Network settings</h1>....")
+
+
+def error_texts() -> None:
+    """What devices, servers and programs say when TLS fails."""
+    trace = (
+        "javax.net.ssl.SSLHandshakeException: PKIX path validation failed\n\tat Alert.java:131\n"
+        "Caused by: java.security.cert.CertificateNotYetValidException: NotBefore: Sun Nov 22\n"
+    )
+    texts = {
+        "java": trace,
+        "openssl": "error:0A000418:SSL routines:ssl3_read_bytes:tlsv1 alert unknown ca:SSL alert number 48\n",
+        "windows": "schannel: SEC_E_WRONG_PRINCIPAL (0x80090322) - Le nom principal de la cible est incorrect.\n",
+        "several": "tls: bad certificate\nmbedtls_ssl_handshake returned -0x2700\nwolfSSL err = -188\n",
+        "screen": "CERTIFICAT\nEXPIRÉ",
+        "log": "Nov 22 10:00:00 echo sshd[12]: Connection reset by 192.0.2.4 port 51122 [preauth]\n" * 3,
+    }
+    for label, text in texts.items():
+        write("diagnosis", label, text.encode())
 
 
 def explicit_curve(data: bytes) -> bytes:

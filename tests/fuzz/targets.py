@@ -5,7 +5,16 @@
 
 from __future__ import annotations
 
-from fuzz import certificate_targets, login_targets, observation_targets, wire_targets
+from fuzz import certificate_targets, diagnose_targets, login_targets, observation_targets, wire_targets
 from fuzz.registry import CORPUS, TARGETS, Target
 
-__all__ = ["CORPUS", "TARGETS", "Target", "certificate_targets", "login_targets", "observation_targets", "wire_targets"]
+__all__ = [
+    "CORPUS",
+    "TARGETS",
+    "Target",
+    "certificate_targets",
+    "diagnose_targets",
+    "login_targets",
+    "observation_targets",
+    "wire_targets",
+]
