@@ -105,7 +105,7 @@ class _Visit:
             for claim in claims:
                 claim.release()
         for result in self._results:
-            if result["result"] == "not_tried" and not result["detail"]:
+            if result["result"] in ("not_tried", "no_answer") and not result["detail"]:
                 result["detail"] = self._stop or ""
         outcome, reason, detail = self._outcome()
         return {
@@ -164,6 +164,8 @@ class _Visit:
         def spend() -> None:
             if account is not None:
                 marks.append(self._book.spend(account, trial["service"], trial["number"]))
+                # Whatever happens now, it was tried.
+                self._put(position, "no_answer", "")
 
         told = Told("no_answer")
         try:
