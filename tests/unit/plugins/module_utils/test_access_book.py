@@ -9,7 +9,10 @@ import fcntl
 import json
 import multiprocessing
 import os
+import shutil
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -256,6 +259,35 @@ def test_a_folder_is_made_for_us_alone(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(FolderUnfit):
         open_folder(str(tmp_path / "file"), "someone")
+
+
+_MOUNTED = """
+mkdir -p "$1/memory" "$1/low" "$1/high" "$1/work" "$1/layer" || exit 7
+mount -t tmpfs tmpfs "$1/memory" && mount -t tmpfs tmpfs "$1/high" || exit 7
+mkdir "$1/high/up" "$1/high/work" || exit 7
+mount -t overlay overlay -o "lowerdir=$1/low,upperdir=$1/high/up,workdir=$1/high/work" "$1/layer" || exit 7
+exec "$2" -c '
+import sys
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _lasting_folder
+_lasting_folder._EMPTIED = ()
+for name in ("memory", "layer"):
+    try:
+        _lasting_folder.open_folder(sys.argv[1] + "/" + name + "/state", "")
+    except _lasting_folder.FolderUnfit as problem:
+        print(name, str(problem).split("it lies on ")[1].split(",")[0])
+' "$1"
+"""
+
+
+def test_a_real_container_layer_and_real_memory_are_known(tmp_path: Path) -> None:
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        pytest.skip("to mount a tmpfs and an overlay of one's own needs root and unshare")
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _MOUNTED, "sh", tmp_path, sys.executable]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    told = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    if told.returncode == 7 or told.stderr.startswith("unshare:"):
+        pytest.skip(f"this machine mounts nothing for us: {told.stderr.strip()}")
+    assert told.stdout == "memory tmpfs\nlayer overlay\n", told.stderr
 
 
 def test_a_link_into_memory_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
