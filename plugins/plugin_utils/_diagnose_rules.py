@@ -83,15 +83,16 @@ def _windows(text: str) -> int:
     return int(text, 16 if hexadecimal else 10) & 0xFFFFFFFF
 
 
-_SSL_LIBRARY = 20
+#: The number of the SSL library: OpenSSL's, and BoringSSL's (Android, Chromium, Mono).
+_OPENSSL, _BORINGSSL = 20, 16
 
 
 def _openssl_reason(text: str) -> int | None:
-    """The reason in a packed error of OpenSSL's SSL library: 0A000418 (3.x) and 14094418 (1.x) both give 1048."""
+    """The reason in a packed error: 0A000418 (OpenSSL 3), 14094418 (1.x) and 10000418 (BoringSSL) all give 1048."""
     code = int(text, 16)
-    if code >> 23 == _SSL_LIBRARY:
+    if code >> 23 == _OPENSSL:
         return code & 0x7FFFFF
-    return code & 0xFFF if code >> 24 == _SSL_LIBRARY else None
+    return code & 0xFFF if code >> 24 in (_OPENSSL, _BORINGSSL) else None
 
 
 def _openssl_alert(text: str) -> int | None:

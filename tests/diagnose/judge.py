@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Message:
-    """`label`: a category, several with "|" between, or a group. `part`: seen, or held_out while rules were made."""
+    """`label`: a category, several with "|" between, or a group. `part`: seen, or held out while rules were made."""
 
     label: str
     part: str
@@ -51,10 +51,3 @@ def right(label: str, categories: Sequence[str]) -> bool:
     groups = load_data("diagnosis")["groups"]
     wanted = [one for name in label.split("|") for one in groups.get(name, [name])]
     return categories[0] == wanted[0] and set(wanted) <= set(categories)
-
-
-def right_first(label: str, categories: Sequence[str]) -> bool:
-    """Whether the first category is one that the label allows first."""
-    groups = load_data("diagnosis")["groups"]
-    name = label.split("|")[0]
-    return bool(categories[0] == groups.get(name, [name])[0])

@@ -3,11 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Brings what was collected together, in messages.tsv: each text once, labelled, and put in its part.
 
-    python tests/diagnose/collect/assemble.py RUN.tsv … > tests/diagnose/messages.tsv
+    python tests/diagnose/collect/assemble.py RUN.tsv … second=RUN.tsv > tests/diagnose/messages.tsv
 
 The part is a function of the text alone, so it is settled before anybody reads it: two texts of five, by a hash, are
 held out. Numbers count for nothing in that hash, so that two tellings of one message fall on the same side. Messages
 that a person typed in (documented.tsv) were read, and are never held out.
+
+What a run marked "second=" brought was collected after the rules were written, and measured before it was read.
 
 A label is the scenario that made the message. Where a server sent one alert only, it is the meaning of that alert
 (alerts.tsv). labels.tsv says where a stack is known to tell less than the scenario holds, or something else.
@@ -50,7 +52,8 @@ def main() -> None:
     labels = [(*map(re.compile, row[:3]), row[3]) for row in rows(HERE / "labels.tsv")]
     kept: dict[str, list[str]] = {}
     for path in sys.argv[1:]:
-        for text, categories, sent, stack, version, scenario in rows(Path(path)):
+        second = path.startswith("second=")
+        for text, categories, sent, stack, version, scenario in rows(Path(path.removeprefix("second="))):
             label = alerts[sent] if sent else categories
             for of_stack, of_scenario, of_text, better in labels:
                 if of_stack.search(stack) and of_scenario.search(scenario) and of_text.search(text):
@@ -58,7 +61,8 @@ def main() -> None:
             if label != "-":
                 how = version if version.startswith("table: ") else f"run: {scenario}"
                 shown = "" if version.startswith("table: ") else version
-                kept.setdefault(core(text), [label, part(text), stack, shown, how, printable(text)])
+                side = "held_out_second" if second else part(text)
+                kept.setdefault(core(text), [label, side, stack, shown, how, printable(text)])
     for text, categories, stack, reference in rows(HERE / "documented.tsv"):
         kept[core(text)] = [categories, "seen", stack, "", "documented: " + reference, text]
     print("# categories\tpart\tstack\tversion\thow it was obtained\ttext (\\n for the end of a line)")

@@ -75,6 +75,8 @@ requests.exceptions.SSLError: HTTPSConnectionPool(host='pacs', port=443): Max re
         ("12045", "unknown"),
         ("error:0A000418:SSL routines", "unknown_ca"),
         ("error:14094418:SSL routines", "unknown_ca"),
+        ("Ssl error:10000418:SSL routines:OPENSSL_internal:reason(1048)", "unknown_ca"),
+        ("peer cert untrusted or revoked (0x402)", "expired"),
         ("error:0B000418:other library", "unknown"),
         ("SSL alert number 48", "unknown_ca"),
         ("TLSv1.2 (IN), TLS alert, unknown CA (560):", "unknown_ca"),
