@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ class Message:
 
 def _rows(name: str) -> list[list[str]]:
     text = (HERE / name).read_text(encoding="utf-8")
+    text = re.sub(r"\\u(20[0-9a-f]{2})", lambda code: chr(int(code[1], 16)), text)  # curly quotes, written out
     return [line.split("\t") for line in text.splitlines() if line and not line.startswith("# ")]
 
 

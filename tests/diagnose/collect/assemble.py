@@ -42,9 +42,13 @@ def part(text: str) -> str:
     return "held_out" if number % 100 < _HELD_OUT else "seen"
 
 
+_QUOTES = "\u2018\u2019\u201c\u201d"
+
+
 def printable(text: str) -> str:
-    """`text` without control characters, which a person's screen would have shown as blanks too."""
-    return "".join(one if one.isprintable() else " " for one in text)
+    """`text` without control characters, which a screen would have shown as blanks, and with curly quotes written out."""
+    shown = "".join(one if one.isprintable() else " " for one in text)
+    return "".join(f"\\u{ord(one):04x}" if one in _QUOTES else one for one in shown)
 
 
 def main() -> None:

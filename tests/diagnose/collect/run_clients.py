@@ -95,7 +95,7 @@ def main() -> None:
                 continue
             jobs.append((stack, version, scenario, categories, sent, command.format(port=port, **fixed)))
     with ThreadPoolExecutor(2) as pool, out.open("a", encoding="utf-8") as stream:
-        for (stack, version, scenario, categories, sent, _), (status, text) in zip(
+        for (stack, version, scenario, categories, sent, _command), (status, text) in zip(
             jobs, pool.map(lambda job: say(job[5]), jobs), strict=True
         ):
             said = tidy(text, folder)

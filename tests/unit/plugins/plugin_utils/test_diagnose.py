@@ -97,7 +97,7 @@ requests.exceptions.SSLError: HTTPSConnectionPool(host='pacs', port=443): Max re
         ("SSL handshake failed: Connection reset by peer", "connection_reset"),
         # Words that a screen breaks into lines, other quotes, lost and missing accents.
         ("TLS error:\ncertificate\nhas expired", "expired"),
-        ("le certificat n’est pas encore valide", "clock_skew"),
+        ("le certificat n\u2019est pas encore valide", "clock_skew"),
         ("CERTIFICAT EXPIRÉ", "expired"),
         ("certificat expir\ufffd", "expired"),
         ("certificat expire le", "expired"),
@@ -260,6 +260,6 @@ def test_anything_else_is_refused(value: object) -> None:
         diagnose_input(value)
 
 
-@pytest.mark.parametrize("text", ["É_-’« ça »", "İstanbul", "ß\u00a0\ufffd", "\ud800 x", "A" * 10])
+@pytest.mark.parametrize("text", ["É_-\u2019« ça »", "İstanbul", "ß\u00a0\ufffd", "\ud800 x", "A" * 10])
 def test_folding_keeps_the_places(text: str) -> None:
     assert len(fold(text)) == len(text) == len(lower(text))
