@@ -53,6 +53,13 @@ class _Left(Exception):
         self.detail = detail
 
 
+class _Unshown(str):
+    """A text that Ansible's own debugging output, which shows the arguments of a module, does not show."""
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
 class ActionModule(ActionBase):
     """See the documentation of the module access_check."""
 
@@ -231,7 +238,7 @@ class ActionModule(ActionBase):
         secrets = json.dumps({name: plan.secrets for name, plan in plans.items()})
         arguments = {
             "devices": [plan.task for plan in plans.values()],
-            "logins": base64.b64encode(secrets.encode("utf-8")).decode("ascii"),
+            "logins": _Unshown(base64.b64encode(secrets.encode("utf-8")).decode("ascii")),
             "trust_anchors": anchors,
             **{key: options[key] for key in _HANDED_ON},
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import re
@@ -602,6 +604,14 @@ class Parrot(Appliance):
         self.wait_for(30)
 
 
+def forms(secret: str) -> list[str]:
+    """A password as it stands, within Base64 (at each of its three alignments), in hexadecimal, and its digests."""
+    data = secret.encode()
+    within = [base64.b64encode(b"x" * shift + data).decode()[(0, 2, 3)[shift] :].rstrip("=")[:-1] for shift in range(3)]
+    digests = [hashlib.new(name, data).hexdigest() for name in ("md5", "sha1", "sha256", "sha512")]
+    return [secret, *within, data.hex(), *digests]
+
+
 def test_no_password_is_seen_anywhere(ward: Ward, place: Servers, certificate: Certificate) -> None:
     daemon, web = place.sshd(), place.nginx(certificate.file)
     secrets = [WRONG, f"{WRONG}-parrot", f"{WRONG}-carer", *ACCOUNTS.values()]
@@ -629,12 +639,13 @@ def test_no_password_is_seen_anywhere(ward: Ward, place: Servers, certificate: C
             },
         }
         log = ward.folder / "ansible.log"
-        with ProcessWatch(secrets) as watch:
+        with ProcessWatch([form for secret in secrets for form in forms(secret)]) as watch:
             checked = ward.check(
                 hosts,
                 "-vvvvv",
                 vantage={"ansible_connection": "elsewhere"},
-                variables={"ANSIBLE_LOG_PATH": str(log), "ANSIBLE_DIFF_ALWAYS": "1"},
+                # With debugging on, Ansible shows what the module printed too.
+                variables={"ANSIBLE_LOG_PATH": str(log), "ANSIBLE_DIFF_ALWAYS": "1", "ANSIBLE_DEBUG": "1"},
                 trust_anchors=[certificate.root],
             )
     assert checked.results("well") == [
@@ -656,8 +667,9 @@ def test_no_password_is_seen_anywhere(ward: Ward, place: Servers, certificate: C
         assert len(paths) > 2
         everything += [path.read_text(encoding="utf-8") for path in paths]
     for secret in secrets:
-        for text in everything:
-            assert secret not in text
+        for form in forms(secret):
+            for text in everything:
+                assert form not in text
     assert "default_password_accepted" in (ward.folder / "report" / "summary.json").read_text(encoding="utf-8")
     # The record: ours alone.
     assert stat.S_IMODE(ward.state.stat().st_mode) == 0o700
