@@ -84,18 +84,19 @@ def parse_configuration(service: str, text: str) -> list[Named]:
 
 
 def _nginx(text: str) -> Iterator[Named]:
+    plain = re.sub("#.*", "", text)
+
+    def values(directive: str) -> list[str]:
+        return re.findall(rf"(?:^|[;{{}}])[ \t]*{directive}[ \t]+([^;\n]{{1,500}});", plain, re.MULTILINE)
+
     # The key that belongs to a certificate is the one of the same block; nginx wants them in the same order.
-    server = re.findall(r"^\s*ssl_certificate\s+([^;]+);", text, re.MULTILINE)
-    keys = re.findall(r"^\s*ssl_certificate_key\s+([^;]+);", text, re.MULTILINE)
-    yield from _pairs("nginx", "server", server, keys)
-    client = re.findall(r"^\s*proxy_ssl_certificate\s+([^;]+);", text, re.MULTILINE)
-    keys = re.findall(r"^\s*proxy_ssl_certificate_key\s+([^;]+);", text, re.MULTILINE)
-    yield from _pairs("nginx", "client", client, keys)
+    yield from _pairs("nginx", "server", values("ssl_certificate"), values("ssl_certificate_key"))
+    yield from _pairs("nginx", "client", values("proxy_ssl_certificate"), values("proxy_ssl_certificate_key"))
 
 
 def _apache(text: str) -> Iterator[Named]:
     def values(directive: str) -> list[str]:
-        return re.findall(rf"^\s*{directive}\s+(\S+)", text, re.MULTILINE | re.IGNORECASE)
+        return re.findall(rf"^[ \t]*{directive}[ \t]+(\S+)", text, re.MULTILINE | re.IGNORECASE)
 
     yield from _pairs("apache", "server", values("SSLCertificateFile"), values("SSLCertificateKeyFile"))
     yield from _pairs("apache", "client", values("SSLProxyMachineCertificateFile"), [])
@@ -136,7 +137,7 @@ def _stunnel(text: str) -> Iterator[Named]:
 
 def _mosquitto(text: str) -> Iterator[Named]:
     def values(option: str) -> list[str]:
-        return re.findall(rf"^\s*{option}\s+(.+?)\s*$", text, re.MULTILINE)
+        return re.findall(rf"^[ \t]*{option}[ \t]+(.+)$", text, re.MULTILINE)
 
     yield from _pairs("mosquitto", "server", values("certfile"), values("keyfile"))
     yield from _pairs("mosquitto", "client", values("bridge_certfile"), values("bridge_keyfile"))
@@ -255,5 +256,5 @@ def system(host: Host, _options: dict[str, Any]) -> dict[str, Any]:
 
 def parse_os_release(text: str) -> str | None:
     """PRETTY_NAME of an os-release file."""
-    found = re.search(r"^PRETTY_NAME=(['\"]?)(.*)\1\s*$", text, re.MULTILINE)
+    found = re.search(r"^PRETTY_NAME=(['\"]?)(.*)\1[ \t]*$", text, re.MULTILINE)
     return found[2][:120] if found else None

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from datetime import datetime, timezone
@@ -305,9 +306,10 @@ def _join_servers(configured: list[str], seen: list[dict[str, Any]]) -> list[dic
 
 def _number(text: str) -> float | None:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 def _negative(value: float | None) -> float | None:
@@ -317,4 +319,7 @@ def _negative(value: float | None) -> float | None:
 def _iso(moment: float | None) -> str | None:
     if not moment:
         return None
-    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+    try:
+        return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+    except (OverflowError, ValueError, OSError):
+        return None

@@ -32,7 +32,7 @@ JAVA_KEYSTORES = (
     "/opt/*/jre/lib/security/cacerts",
 )
 _BOUNDARY = rb"(?:TRUSTED |X509 )?CERTIFICATE-----"
-_PEM = re.compile(rb"-----BEGIN " + _BOUNDARY + rb"\s*([A-Za-z0-9+/=\s]+?)-----END " + _BOUNDARY)
+_PEM = re.compile(rb"-----BEGIN " + _BOUNDARY + rb"([A-Za-z0-9+/=\s]+?)-----END " + _BOUNDARY)
 _JKS_MAGIC = b"\xfe\xed\xfe\xed"
 _PASSWORD_VARIABLE = "CERT_HYGIENE_STOREPASS"
 
@@ -207,7 +207,7 @@ def parse_nss_list(text: str) -> list[tuple[str, str]]:
     """(nickname, trust flags) of each line of `certutil -L`."""
     found = []
     for line in text.splitlines():
-        match = re.fullmatch(r"(.+?)\s+([A-Za-z]*,[A-Za-z]*,[A-Za-z]*)\s*", line)
+        match = re.fullmatch(r"(.+?)\s+([A-Za-z]*,[A-Za-z]*,[A-Za-z]*)\s*", line[:500])
         if match and not match[1].startswith("Certificate Nickname"):
             found.append((match[1], match[2]))
     return found

@@ -343,6 +343,7 @@ def main() -> None:
     )
     ocsp_answers(leaf, issuing, p256["issuing"], p256["other"])
     login_answers()
+    gateway_files()
     access_answers()
     error_texts()
     flights = tls_flights([der(leaf), der(issuing)], p256["leaf"], [der(rsa_leaf)], rsa_key)
@@ -444,6 +445,24 @@ def ocsp_answers(leaf: x509.Certificate, issuing: x509.Certificate, key: Any, ot
     write("ocsp_answer", "forged", bytes(forged))
     refused = ocsp.OCSPResponseBuilder.build_unsuccessful(ocsp.OCSPResponseStatus.TRY_LATER)
     write("ocsp_answer", "refused", refused.public_bytes(DER))
+
+
+def gateway_files() -> None:
+    """What stands on real gateways, as the unit tests keep it."""
+    folder = Path(__file__).resolve().parents[1] / "unit" / "plugins" / "module_utils" / "gateways"
+    kept = json.loads((folder / "failures-privileged.json").read_text(encoding="utf-8"))["record"]
+    texts = {path: entry["text"] for path, entry in kept["files"].items() if entry and entry.get("text")}
+    texts |= {command: entry["stdout"] for command, entry in kept["commands"].items() if entry and entry["stdout"]}
+    for number, (_name, text) in enumerate(sorted(texts.items())):
+        # Long enough to be whole, short enough to be damaged anywhere.
+        data = text.encode("utf-8")[:6000]
+        write("gateway", f"{number:02d}", data)
+        if b"PRIVATE" in data or b"root:" in data:
+            write("recorded_file", f"{number:02d}", data)
+    small = {name: kept[name] for name in ("now", "privileged", "subsets")}
+    parts = {name: dict(list(kept[name].items())[:4]) for name in ("commands", "globs", "states", "links", "closed")}
+    files = {path: kept["files"][path] for path in ("/etc/passwd", "/proc/net/tcp")}
+    write("recording", "small", json.dumps({**small, **parts, "files": files}).encode("ascii"))
 
 
 def login_answers() -> None:

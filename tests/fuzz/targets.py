@@ -5,7 +5,14 @@
 
 from __future__ import annotations
 
-from fuzz import certificate_targets, diagnose_targets, login_targets, observation_targets, wire_targets
+from fuzz import (
+    certificate_targets,
+    diagnose_targets,
+    gateway_targets,
+    login_targets,
+    observation_targets,
+    wire_targets,
+)
 from fuzz.registry import CORPUS, TARGETS, Target
 
 __all__ = [
@@ -14,6 +21,7 @@ __all__ = [
     "Target",
     "certificate_targets",
     "diagnose_targets",
+    "gateway_targets",
     "login_targets",
     "observation_targets",
     "wire_targets",

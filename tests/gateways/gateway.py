@@ -220,8 +220,9 @@ _ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 
 def call(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
     """Run one of the system's programs; what it writes is kept."""
-    settings = {"capture_output": True, "text": True, "check": False, "env": trees.ENVIRONMENT, **options}
-    return subprocess.run(command, **settings)
+    settings = {"capture_output": True, "text": True, "env": trees.ENVIRONMENT, **options}
+    check = settings.pop("check", False)
+    return subprocess.run(command, check=check, **settings)
 
 
 def _first_process(outer: int) -> int:

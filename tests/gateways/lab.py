@@ -221,10 +221,12 @@ def temporary_lab() -> Iterator[Lab]:
         state.mkdir()
         lock = (state / "lock").open("w")
         fcntl.flock(lock, fcntl.LOCK_EX)
+    made = Lab(state)
     try:
-        with Lab(state) as lab:
-            yield lab
+        made.open()
+        yield made
     finally:
+        made.close()
         shutil.rmtree(state, ignore_errors=True)
         lock.close()
 

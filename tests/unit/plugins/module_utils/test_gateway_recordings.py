@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,11 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_accou
     parse_shadow,
     parse_sudoers,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_files import config_backup
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_files import (
+    config_backup,
+    parse_configuration,
+    parse_os_release,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host import (
     Host,
     NotPermitted,
@@ -33,7 +38,11 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host 
 )
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_logs import Tally, tls_failures
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_secrets import without_secrets
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_trust import jks_certificates
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_time import parse_chrony_tracking
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_trust import (
+    jks_certificates,
+    pem_certificates,
+)
 
 FOLDER = Path(__file__).with_name("gateways")
 NAMES = sorted({path.stem.partition("-privileged")[0] for path in FOLDER.glob("*-privileged.json")})
@@ -303,6 +312,29 @@ def test_a_file_of_the_kernel_is_read_in_pieces() -> None:
     assert (Host().read("/proc/sys/kernel/osrelease") or "").strip()
 
 
+def test_times_of_no_age_and_numbers_that_are_none() -> None:
+    for number in ("1e300", "nan", "-inf", "1795366790.1"):
+        told = parse_chrony_tracking(f"0,{SERVER},2,{number},{number},0,0,0,0,0,0,0,0,Normal\n")
+        assert (told["last_sync_at"] is not None) is (number == "1795366790.1")
+        json.dumps(told, allow_nan=False)
+
+
+def test_a_directive_may_share_its_line() -> None:
+    text = "server { listen 443 ssl; ssl_certificate /a.pem; ssl_certificate_key /a.key; } # ssl_certificate /b.pem;\n"
+    (named,) = parse_configuration("nginx", text)
+    assert (named.path, named.key_path) == ("/a.pem", "/a.key")
+
+
+@pytest.mark.parametrize("piece", ["\n", " ", "ssl_certificate x ", "certfile " + " " * 99, 'PRETTY_NAME="" '])
+def test_a_hostile_configuration_costs_little(piece: str) -> None:
+    begun = time.process_time()
+    for service in ("nginx", "apache", "haproxy", "stunnel", "mosquitto"):
+        parse_configuration(service, piece * (400_000 // len(piece)))
+    parse_os_release(piece * (400_000 // len(piece)))
+    pem_certificates(b"-----BEGIN CERTIFICATE-----" + piece.encode() * 100_000 + b"-")
+    assert time.process_time() - begun < 4
+
+
 def test_a_long_file_is_cut(tmp_path: Path) -> None:
     long = tmp_path / "long"
     long.write_bytes(b"x" * (9 * 1024 * 1024))
@@ -392,5 +424,5 @@ def test_a_binary_file_travels_as_base64(tmp_path: Path) -> None:
     store.write_bytes(_jks())
     host = RecordingHost()
     host.read_bytes(str(store))
-    (entry,) = host.record["files"].values()
+    entry = host.record["files"][str(store)]
     assert base64.b64decode(entry["base64"])[:4] == b"\xfe\xed\xfe\xed"
