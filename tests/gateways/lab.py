@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -83,6 +84,7 @@ class Lab:
 
     state: Path
     gateways: list[Gateway] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @property
     def name(self) -> str:
@@ -122,7 +124,7 @@ class Lab:
 
     def add(self, name: str, variant: str = "plain", before: Callable[[Gateway], None] | None = None) -> Gateway:
         """Start a gateway; `before` may write to its file system before it starts."""
-        number = len(self.gateways)
+        number = next(self._numbers)
         gateway = Gateway(
             name=name,
             address=f"192.0.2.{FIRST_HOST + number}",
@@ -131,12 +133,17 @@ class Lab:
             folder=self.state / "gateways" / name,
         )
         trees.layers(variant)
+        try:
+            host_key = gateway.prepare(self.login_key.with_suffix(".pub").read_text(encoding="ascii"))
+            if before:
+                before(gateway)
+            self._wire(gateway, number + 1)
+            gateway.start()
+        except BaseException:
+            end_namespace(gateway.namespace)
+            remove_folder(gateway.folder)
+            raise
         self.gateways.append(gateway)
-        host_key = gateway.prepare(self.login_key.with_suffix(".pub").read_text(encoding="ascii"))
-        if before:
-            before(gateway)
-        self._wire(gateway, number + 1)
-        gateway.start()
         with self.known_hosts.open("a", encoding="ascii") as known:
             known.write(f"{gateway.address} {host_key}\n")
         self.write_inventory()

@@ -106,7 +106,7 @@ def visit_play(rounds: Rounds) -> dict[str, Any]:
 
 def login_play(rounds: Rounds, dest: str, *, become: bool = True) -> dict[str, Any]:
     return {
-        "hosts": "gateways",
+        "hosts": ":".join(rounds.gateways),
         "gather_facts": False,
         "become": become,
         "tasks": [
