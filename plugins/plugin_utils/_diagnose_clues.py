@@ -22,11 +22,10 @@ _FEW = 3
 
 @dataclass(frozen=True, slots=True)
 class Clue:
-    """One thing that points to causes. `level`: how deep it looks (see diagnosis.yml). `place`: where in the text."""
+    """One thing that points to causes. `level`: how deep it looks (see diagnosis.yml)."""
 
     categories: tuple[str, ...]
     level: int
-    place: int
     evidence: str
     stack: str
 

@@ -20,7 +20,7 @@ MAX_TEXT = 1_048_576
 _REACH = 240
 _NEAR = 60
 #: Places that a rule looks at for one literal: the first ones of a text, and the last ones.
-_FIRST = _LAST = 50
+_FIRST = _LAST = 2000
 #: A text with no more than this around a rule's words is these words alone, as on a screen.
 _ALONE = 3
 _EVIDENCE = 240
@@ -60,7 +60,7 @@ def _of_rule(rule: Rule, hay: str, folded: str, text: str) -> Iterator[Clue]:
                 if begin in seen or not categories or not _meant(rule, folded, start, begin, stop, end):
                     continue
                 seen.add(begin)
-                yield Clue(categories, rule.level, begin, _evidence(text, start, begin, stop, end), rule.stack)
+                yield Clue(categories, rule.level, _evidence(text, start, begin, stop, end), rule.stack)
 
 
 def _line(hay: str, spot: int) -> tuple[int, int]:

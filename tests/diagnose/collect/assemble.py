@@ -46,7 +46,7 @@ _QUOTES = "\u2018\u2019\u201c\u201d"
 
 
 def printable(text: str) -> str:
-    """`text` without control characters, which a screen would have shown as blanks, and with curly quotes written out."""
+    """`text` without control characters, which a screen would have shown as blanks; curly quotes written out."""
     shown = "".join(one if one.isprintable() else " " for one in text)
     return "".join(f"\\u{ord(one):04x}" if one in _QUOTES else one for one in shown)
 

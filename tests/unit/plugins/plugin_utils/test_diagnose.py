@@ -172,8 +172,8 @@ def test_no_pattern_repeats_what_repeats(rule: object) -> None:
     assert not re.search(r"(?<!\\)[*+](?![^\[]*\])", re.sub(r"\\.", "", pattern)), pattern
 
 
-def clue(*categories: str, level: int = 60, place: int = 0) -> Clue:
-    return Clue(categories, level, place, "seen", "Any")
+def clue(*categories: str, level: int = 60) -> Clue:
+    return Clue(categories, level, "seen", "Any")
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_a_text_that_is_too_long_is_cut_and_says_so() -> None:
 
 def test_many_hits_of_one_rule_stay_bounded() -> None:
     clues = read_clues("certificate has expired\n" * 20_000)
-    assert len(clues) <= 400
+    assert len(clues) <= 10_000
 
 
 def test_lines_are_a_text_too() -> None:
