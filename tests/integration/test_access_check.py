@@ -612,6 +612,20 @@ def forms(secret: str) -> list[str]:
     return [secret, *within, data.hex(), *digests]
 
 
+def test_the_vantages_own_log_shows_no_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module writes its arguments to the system's log of the vantage, all but those that are marked."""
+    given: dict[str, Any] = {}
+
+    def take(argument_spec: dict[str, Any], **_more: Any) -> None:
+        given.update(argument_spec)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(access_check, "AnsibleModule", take)
+    with pytest.raises(KeyboardInterrupt):
+        access_check.main()
+    assert {name for name, option in given.items() if option.get("no_log")} == {"logins"}
+
+
 def test_no_password_is_seen_anywhere(ward: Ward, place: Servers, certificate: Certificate) -> None:
     daemon, web = place.sshd(), place.nginx(certificate.file)
     secrets = [WRONG, f"{WRONG}-parrot", f"{WRONG}-carer", *ACCOUNTS.values()]
