@@ -124,13 +124,13 @@ def spent(rule: Rule, text: str) -> float:
 def hostile(rule: Rule) -> list[str]:
     """Text that nearly fits: the rule's literal again and again, with and without what could come after it."""
     anchor = rule.anchors[0]
+    if rule.pattern is None:
+        return [f"{anchor} "]
     return [
-        f"{anchor} ",
         f"{anchor}: ",
         f"{anchor} tls ssl error 0x 120 -1 ",
         anchor + "a" * 200,
-        anchor + " " * 200,
-        anchor + "1" * 40 + "\n",
+        anchor + " 1" * 40 + "\n",
         f"error: {anchor} alert fatal fatal fatal number is ",
     ]
 
