@@ -38,6 +38,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile impor
     ProfileError,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._signatures import CRYPTOGRAPHY_ERROR
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._unshown import Unshown
 
 display = Display()
 
@@ -51,13 +52,6 @@ class _Left(Exception):
         super().__init__(detail or reason)
         self.reason = reason
         self.detail = detail
-
-
-class _Unshown(str):
-    """A text that Ansible's own debugging output, which shows the arguments of a module, does not show."""
-
-    def __repr__(self) -> str:
-        return "'***'"
 
 
 class ActionModule(ActionBase):
@@ -238,7 +232,7 @@ class ActionModule(ActionBase):
         secrets = json.dumps({name: plan.secrets for name, plan in plans.items()})
         arguments = {
             "devices": [plan.task for plan in plans.values()],
-            "logins": _Unshown(base64.b64encode(secrets.encode("utf-8")).decode("ascii")),
+            "logins": Unshown(base64.b64encode(secrets.encode("utf-8")).decode("ascii")),
             "trust_anchors": anchors,
             **{key: options[key] for key in _HANDED_ON},
         }

@@ -37,6 +37,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile impor
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_reading import read_answers
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._signatures import CRYPTOGRAPHY_ERROR
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._unshown import Unshown
 
 display = Display()
 
@@ -237,7 +238,7 @@ class ActionModule(ActionBase):
         logins = json.dumps({name: plan.secrets for name, plan in plans.items()})
         arguments = {
             "devices": [plan.task for plan in plans.values()],
-            "logins": base64.b64encode(logins.encode("utf-8")).decode("ascii"),
+            "logins": Unshown(base64.b64encode(logins.encode("utf-8")).decode("ascii")),
             "trust_anchors": anchors,
             **{key: options[key] for key in ("timeout", "device_timeout", "concurrency")},
         }

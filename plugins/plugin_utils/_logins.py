@@ -113,7 +113,10 @@ def device_access(
     observations: Iterable[Mapping[str, Any]], device: str, policy: Mapping[str, Any], now: datetime
 ) -> tuple[Visit | None, Verdict]:
     """The access check of `device`, and the verdict where there is none that counts."""
-    observation = newest(observations, device, ACCESS_SOURCE)
+    told = list(observations)
+    # A later run that tried nothing (the device was in use) does not hide what an earlier one found.
+    tried = [entry for entry in told if entry.get("outcome") in ("observed", "aborted")]
+    observation = newest(tried, device, ACCESS_SOURCE) or newest(told, device, ACCESS_SOURCE)
     if observation is None:
         return None, Verdict("access_not_checked")
     visit = device_visit({}, observation, policy, now)

@@ -280,6 +280,18 @@ def test_a_partial_login_does_not_hide_a_fuller_one_of_another_source() -> None:
     assert found["time_zone"]["reason"] == "time_zone_right" and found["time_zone"]["source"] == "gateway"
 
 
+def test_a_later_run_that_tried_nothing_does_not_hide_an_open_factory_password() -> None:
+    entry = {"service": "ssh", "port": 22, "account": "admin", "result": "accepted", "detail": ""}
+    opened = {**LOGINS["access"], "default_passwords": [entry]}
+    in_use = {
+        **{key: opened[key] for key in ("schema_version", "device", "source", "vantage")},
+        **{"outcome": "skipped", "reason": "device_in_use"},
+        **dict.fromkeys(("started_at", "finished_at"), "2026-11-22T17:59:00Z"),
+    }
+    found = {item["check"]: item for item in assess_device(card(), [opened, in_use], load_policy(), NOW)}
+    assert found["default_passwords"]["reason"] == "default_password_accepted"
+
+
 # --- any mixture of sources ---
 
 CLOCK = load_checklist().by_name["clock_offset"]
