@@ -394,3 +394,8 @@ def finding_actions(finding: Finding, language: str) -> list[str]:
     else:
         actions = known.peer_actions if _on_peer(finding) else known.actions
     return [_fill(action, finding, language) for action in actions]
+
+
+def fill_text(template: str, values: Mapping[str, Any], language: str) -> str:
+    """A template of another data file, with its {place:kind} filled from `values`."""
+    return _fill(Text(template, template), {"observed": values}, require_language(language))
