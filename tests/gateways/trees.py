@@ -82,6 +82,7 @@ TREES = {
         ),
         Tree("java", over="plain", packages=("openjdk-17-jre-headless",)),
         Tree("legacy", over="plain", packages=("vsftpd", "inetutils-telnetd", "openbsd-inetd")),
+        Tree("tls", over="plain", packages=("apache2", "haproxy", "mosquitto")),
         Tree(
             "systemd",
             over="plain",
