@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import functools
 import hashlib
 import itertools
 import json
@@ -46,6 +47,7 @@ PROGRAMS = ("ip", "mmdebstrap", "mount", "nsenter", "setpriv", "ssh", "ssh-keyge
 Unavailable = trees.Unavailable
 
 
+@functools.cache
 def check_machine(variant: str = "plain") -> None:
     """Raise Unavailable, naming what is missing, where no gateway can be made."""
     if os.geteuid() != 0:
@@ -63,14 +65,18 @@ def check_machine(variant: str = "plain") -> None:
             (folder / name).mkdir(parents=True, exist_ok=True)
         options = trees.overlay_options([folder / "lower"], folder / "upper", folder / "work")
         mount = ["mount", "-t", "overlay", "overlay", "-o", options, str(folder / "mount")]
+        device = f"mount -t tmpfs tmpfs {folder}/mount; mknod {folder}/mount/null c 1 3; : > {folder}/mount/null"
+        space = f"gwprobe{os.getpid()}"
         for what, command in (
             ("namespaces (unshare)", ["unshare", "--mount", "--uts", "--ipc", "--pid", "--net", "--fork", "true"]),
             ("overlay mounts", ["unshare", "--mount", "--propagation", "private", *mount]),
+            ("device files (mknod)", ["unshare", "--mount", "--propagation", "private", "sh", "-euc", device]),
             ("a bridge", ["unshare", "--net", "ip", "link", "add", "br0", "type", "bridge"]),
+            ("network namespaces (ip netns)", ["sh", "-euc", f"ip netns add {space}; ip netns delete {space}"]),
         ):
             answer = call(command)
             if answer.returncode:
-                raise Unavailable(f"making gateways needs {what}: {answer.stderr.strip()[-200:]}")
+                raise Unavailable(f"making gateways needs {what}: {answer.stderr.strip().rpartition(': ')[2]}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -25,7 +25,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._summary import summarize_device
 from gateways import ntp_server, scenes
 from gateways.gateway import Gateway
-from gateways.lab import BRIDGE, PREFIX_LENGTH, Lab
+from gateways.lab import BRIDGE, PREFIX_LENGTH, Lab, Unavailable, check_machine
 from gateways.scenes import ANALYSER, FAILURES, SCENES, Hospital, Scene, scene_named
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,10 +51,21 @@ class Rounds:
     changed: dict[str, list[str]] = field(default_factory=dict)
     logins: dict[str, str] = field(default_factory=dict)
     output: str = ""
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def need(self, name: str) -> None:
+        """Skip the test where this gateway cannot be made here."""
+        if name in self.left_out:
+            pytest.skip(self.left_out[name])
 
     def build(self, wanted: Iterable[Scene]) -> None:
         """Start and furnish a gateway for each scene, and wait until their clocks follow."""
         for scene in wanted:
+            try:
+                check_machine(scene.variant)
+            except Unavailable as why:
+                self.left_out[scene.name] = str(why)
+                continue
             self.gateways[scene.name] = self.lab.add(scene.name, scene.variant, functools.partial(self._prepare, scene))
             scenes.furnish(self.gateways[scene.name], self.hospital, scene)
         for name, gateway in self.gateways.items():
@@ -202,6 +213,7 @@ NAMES = [scene.name for scene in SCENES]
 
 @pytest.mark.parametrize("scene", SCENES, ids=NAMES)
 def test_each_fault_is_found_and_nothing_else(rounds: Rounds, scene: Scene) -> None:
+    rounds.need(scene.name)
     findings = findings_of(rounds, scene.name)
     failed = {(item["check"], item["reason"]) for item in findings if item["status"] == "fail"}
     unknown = [(item["check"], item["reason"]) for item in findings if item["status"] == "not_assessed"]
@@ -221,11 +233,13 @@ def test_without_its_attestations_a_healthy_gateway_is_incomplete(rounds: Rounds
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_observation_keeps_to_the_schema(rounds: Rounds, name: str) -> None:
+    rounds.need(name)
     assert [error.message for error in schema().iter_errors(rounds.privileged[name])] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_looking_changes_nothing_and_takes_one_login(rounds: Rounds, name: str) -> None:
+    rounds.need(name)
     assert rounds.changed[name] == []
     said = rounds.logins[name]
     assert said.count("Accepted publickey for tech") == 1, said
@@ -240,12 +254,14 @@ def clock(rounds: Rounds, name: str) -> tuple[float, float]:
 
 
 def test_the_login_alone_shows_the_slow_clock(rounds: Rounds) -> None:
+    rounds.need("timesyncd")
     for name, truth in (("slow", -90.0), ("healthy", 0.0), ("timesyncd", 0.0)):
         offset, uncertainty = clock(rounds, name)
         assert abs(offset - truth) <= uncertainty + 0.05 < 15, (name, offset, uncertainty)
 
 
 def test_what_each_ntp_client_says(rounds: Rounds) -> None:
+    rounds.need("timesyncd")
     told = {name: rounds.privileged[name]["ntp"] for name in ("healthy", "slow", "timesyncd", "no-ntp")}
     followed = {"address": BRIDGE, "reachable": True, "selected": True, "stratum": 2}
     for name, offset in (("healthy", 0.0), ("slow", -90.0)):
@@ -270,6 +286,7 @@ def test_failures_by_peer_and_cause_without_our_own_probes(rounds: Rounds) -> No
 
 
 def test_a_journal_is_read_too(rounds: Rounds) -> None:
+    rounds.need("timesyncd")
     gateway = rounds.gateways["timesyncd"]
     line = "nginx: SSL_do_handshake() failed (tlsv1 alert unknown ca) while SSL handshaking, client: 192.0.2.77"
     for _time in range(3):
@@ -315,7 +332,7 @@ def test_each_store_is_read(rounds: Rounds) -> None:
 
 
 def test_the_system_is_named(rounds: Rounds) -> None:
-    for name in NAMES:
+    for name in rounds.gateways:
         told = rounds.privileged[name]["system"]
         assert told["name"].startswith("Debian GNU/Linux 12") and told["kernel"] == os.uname().release
 
@@ -332,11 +349,12 @@ def test_no_secret_comes_out(rounds: Rounds) -> None:
 def test_without_privilege_each_subset_says_what_is_missing(rounds: Rounds) -> None:
     rounds.play("unprivileged", [login_play(rounds, "unprivileged.jsonl", become=False)])
     seen = rounds.observations("unprivileged.jsonl")
-    assert list(seen) and set(seen) == set(NAMES)
+    assert list(seen) and set(seen) == set(rounds.gateways)
     for entry in seen.values():
         assert list(schema().iter_errors(entry)) == []
-    assert seen["timesyncd"]["subsets"]["tls_failures"]["status"] == "not_permitted"
-    assert "the journal" in seen["timesyncd"]["subsets"]["tls_failures"]["detail"]
+    if "timesyncd" in seen:
+        assert seen["timesyncd"]["subsets"]["tls_failures"]["status"] == "not_permitted"
+        assert "the journal" in seen["timesyncd"]["subsets"]["tls_failures"]["detail"]
     states = seen["java"]["subsets"]
     assert {name for name, state in states.items() if state["status"] != "ok"} == {
         "tls_failures",
