@@ -48,7 +48,7 @@ _REMOVED_LAST = (_WRITTEN_LAST, MARKER)
 # Staging refuses to write anything else, so that this list stays true.
 _OURS = re.compile(
     r"(?:(?:fr|en)/)?(?:index\.html|findings\.csv|devices/[a-z0-9-]+-[0-9a-f]{12}\.html|" + re.escape(TO_FILL) + ")"
-    "|" + re.escape(_WRITTEN_LAST) + "|" + re.escape(MARKER)
+    "|" + re.escape(_WRITTEN_LAST) + "|" + re.escape(MARKER) + r"|diagnosis\.json"
 )
 _OUR_FOLDERS = ("devices", "fr/devices", "fr", "en/devices", "en")
 

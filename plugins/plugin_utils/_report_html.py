@@ -190,3 +190,11 @@ def render_chooser(parts: Sequence[Mapping[str, Any]], words: Words) -> bytes:
         parts=parts, language=words.language, title=words["choose_title"], style=style
     )
     return text.encode("utf-8")
+
+
+def render_diagnosis(parts: Sequence[Mapping[str, Any]], title: str, right: str, words: Words) -> bytes:
+    """Return the page of a live diagnosis, one part a language."""
+    text = _template("diagnosis.html.j2", words.language).render(
+        parts=parts, language=words.language, title=title, style=_page_style(("base", "sheet"), title, right, words)
+    )
+    return text.encode("utf-8")

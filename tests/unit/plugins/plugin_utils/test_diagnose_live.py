@@ -384,7 +384,7 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, str, str, str | None]]] = {
     ),
     "the device's name leads nowhere": (
         {"path": [PATH[0], {**PATH[1], "addresses": [], "error": "Name or service not known"}, PATH[2]]},
-        ("connection_reset", "device_name_not_resolved", "device", None),
+        ("unknown", "device_name_not_resolved", "device", None),
     ),
     "valid for too long": (
         {"device": {"chain": [leaf(DEVICE_NAME, end=3000)]}},
@@ -400,7 +400,7 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, str, str, str | None]]] = {
     ),
     "the device's name leads elsewhere": (
         {"path": [PATH[0], {**PATH[1], "addresses": ["192.0.2.99"]}, PATH[2]]},
-        ("connection_reset", "name_leads_elsewhere", "device", None),
+        ("unknown", "name_leads_elsewhere", "device", None),
     ),
 }
 
