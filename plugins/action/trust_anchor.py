@@ -15,6 +15,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import PolicyError, load_policy
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._root_certificate import (
+    Root,
     RootRefused,
     judged_root,
     required_fingerprint,
@@ -36,17 +37,20 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(missing_required_lib("cryptography") + "\n" + CRYPTOGRAPHY_ERROR)
         arguments = dict(self._task.args)
         policy = arguments.pop("policy", None)
+        root: Root | None = None
         try:
             if arguments.get("state", "present") == "present":
-                self._judge(arguments, policy)
+                root = self._judge(arguments, policy)
             elif arguments.get("state") == "absent":
                 arguments["fingerprint_sha256"] = required_fingerprint(arguments.get("fingerprint_sha256"))
         except (RootRefused, SourceError, PolicyError) as problem:
             raise AnsibleActionFail(f"trust_anchor: {str(problem).rstrip('.')}.") from None
         result: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
+        if root:
+            result.update(certificate=root.pem, subject=root.subject)
         return result
 
-    def _judge(self, arguments: dict[str, Any], policy: Any) -> None:
+    def _judge(self, arguments: dict[str, Any], policy: Any) -> Root:
         """Put what the module is given in the place of what a person gave."""
         source = arguments.get("certificate")
         if not isinstance(source, str) or not source.strip():
@@ -59,6 +63,7 @@ class ActionModule(ActionBase):
         )
         arguments.update(certificate=root.pem, fingerprint_sha256=root.fingerprint)
         arguments["name"] = arguments.get("name") or root.name
+        return root
 
     def _found(self, source: str) -> str:
         """A file of the working directory, else one beside the playbook or in the role; PEM text as it is."""

@@ -21,6 +21,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_trust
 _BLOCK = re.compile(
     rb"-----BEGIN ((?:TRUSTED |X509 )?CERTIFICATE)-----[A-Za-z0-9+/=\s]+?-----END \1-----[ \t]*(?:\r?\n)?"
 )
+_BEGIN = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----")
 #: Written by the system's own command: what is added here is gone at its next run.
 _GENERATED = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -77,6 +78,8 @@ class BundleStore:
             raise StoreProblem(f"{self.path}: no such file; a store is changed, and never made")
         if b"PRIVATE KEY-----" in data:
             raise StoreProblem(f"{self.path} holds a private key: this is no bundle of authorities")
+        if len(_BEGIN.findall(data)) != len(pem_certificates(data)):
+            raise StoreProblem(f"{self.path} holds a broken certificate, behind which nothing would be read")
         return target, data
 
 

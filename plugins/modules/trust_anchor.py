@@ -103,7 +103,8 @@ options:
     description:
       - A folder on the gateway, such as C(/var/lib/cert-hygiene/root_ca), for copies of the files before the first of
         them is changed. It is made with mode 0700; the file of the same name with C(.json) says what is in it.
-      - Where a change is already kept there, O(state=present) and O(state=absent) refuse to begin another.
+      - Where a change is already kept there, O(state=present) and O(state=absent) refuse to begin another; check mode
+        only tells, by RV(left_open).
       - Copies of keystores hold what the keystores hold, private keys too, and never leave the gateway.
     type: path
   policy:
@@ -173,6 +174,9 @@ stores:
     command:
       description: The command that is run after the files are written; empty for none.
       type: str
+    entry:
+      description: What the store calls the certificate (alias, nickname, file); empty where it is not in it, or nameless.
+      type: str
     layout:
       description: Of the system's store, V(debian), V(redhat), V(suse) or V(alpine).
       type: str
@@ -195,9 +199,29 @@ files:
       description: The same after; none in check mode and where it is gone.
       type: str
 name:
-  description: What the certificate is called in the stores.
+  description: What the certificate is called in the stores that it is added to.
   returned: with the state present
   type: str
+certificate:
+  description: The certificate as PEM.
+  returned: with the state present
+  type: str
+subject:
+  description: Whose certificate it is, as an RFC 4514 string.
+  returned: with the state present
+  type: str
+kept:
+  description: The files that were there before the change.
+  returned: with the state restored, where a change was kept
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The file.
+      type: str
+    sha256:
+      description: SHA-256 of its content; none where it was not there.
+      type: str
 left_open:
   description: Whether O(kept_in) keeps a change that is neither put back nor settled.
   returned: always
@@ -252,7 +276,7 @@ class Run:
         todo = [(store, plan) for store, plan in zip(stores, plans) if plan.change != "none"]
         paths = list(dict.fromkeys(path for _store, plan in todo for path in plan.files))
         before = {path: sha256(path) for path in paths}
-        self.result["stores"] = [_told(store, plan) for store, plan in zip(stores, plans)]
+        self.result["stores"] = [_told(store, plan, anchor) for store, plan in zip(stores, plans)]
         self.result["diff"] = [_difference(store, plan) for store, plan in todo]
         self.result["files"] = [{"path": path, "before_sha256": before[path], "after_sha256": None} for path in paths]
         folder = params["kept_in"]
@@ -260,7 +284,7 @@ class Run:
         if not todo:
             return
         if folder:
-            if self.result["left_open"]:
+            if self.result["left_open"] and not check:
                 raise StoreProblem(
                     f"an earlier change was left open ({folder}.json): put it back first (state: restored)"
                 )
@@ -288,6 +312,7 @@ class Run:
         if state is None:
             return
         self.result["left_open"] = True
+        self.result["kept"] = [{"path": file["path"], "sha256": file["before_sha256"]} for file in state["files"]]
         before = {file["path"]: sha256(file["path"]) for file in state["files"]}
         differing = [file["path"] for file in state["files"] if before[file["path"]] != file["before_sha256"]]
         system = bool(state.get("system"))
@@ -375,8 +400,10 @@ class Run:
         return password
 
 
-def _told(store: Store, plan: Plan) -> dict[str, Any]:
+def _told(store: Store, plan: Plan, anchor: Anchor) -> dict[str, Any]:
     told = {"kind": store.kind, "path": store.path, "change": plan.change, "command": plan.command, "tested": True}
+    lines = [line for line in plan.after if line.startswith(anchor.fingerprint)]
+    told["entry"] = lines[0][len(anchor.fingerprint) + 1 :] if lines else ""
     if isinstance(store, SystemStore):
         told.update(layout=store.layout.name, tested=store.layout.tested)
     return told

@@ -305,7 +305,7 @@ def test_flags_belong_to_their_certificate() -> None:
 
 def test_a_bundle_keeps_every_other_byte(tmp_path: Path) -> None:
     path = tmp_path / "ca.pem"
-    text = f"# of the vendor\n{OLD.pem}\n# last line without an end: {LEAF.pem}".rstrip("\n")
+    text = f"# of the vendor\n{OLD.pem}\n# last line without an end:\n{LEAF.pem}".rstrip("\n")
     path.write_text(text, encoding="ascii")
     store = BundleStore(str(path))
     assert brought_to(store, anchor(NEW)) == "add"
@@ -330,6 +330,7 @@ def test_openssl_trusts_what_the_bundle_got(tmp_path: Path) -> None:
     [
         (None, "no such file"),
         (OLD.pem + OLD.private_pem, "private key"),
+        (OLD.pem + LEAF.pem[:300], "broken certificate"),
     ],
 )
 def test_bundles_that_are_refused(content: str | None, why: str, tmp_path: Path) -> None:
