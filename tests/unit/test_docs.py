@@ -25,6 +25,7 @@ TWINS = (
     ("docs/en/device_profiles.md", "docs/fr/profils_dm.md"),
     ("docs/en/access_checks.md", "docs/fr/verification_acces.md"),
     ("docs/en/diagnose.md", "docs/fr/diagnostic.md"),
+    ("docs/en/push_root_ca.md", "docs/fr/pousser_racine.md"),
 )
 
 
