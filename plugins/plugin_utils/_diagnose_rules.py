@@ -18,7 +18,7 @@ from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
 
-FILES = ("codes", "general", "openssl", "stacks")
+FILES = ("codes", "general", "openssl", "prose", "stacks")
 UNKNOWN = "unknown"
 
 #: Blanks in one form, quotes straight, no accent: each character gives exactly one, so that places stay what they are.
@@ -156,7 +156,7 @@ def _anchors(entry: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], bool]]
     change = lower if entry.get("plain") else fold
     for key, loose in (("phrases", False), ("anchors", False), ("loose", True)):
         if key in entry:
-            yield tuple(dict.fromkeys(map(change, entry[key]))), loose
+            yield tuple(dict.fromkeys(map(change, entry[key]))), loose or bool(entry.get("context"))
 
 
 def _read() -> Iterator[Rule]:

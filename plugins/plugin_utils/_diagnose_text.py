@@ -19,6 +19,8 @@ MAX_TEXT = 1_048_576
 #: Characters before and after a place that a pattern may look at, and that may hold what "unless" names.
 _REACH = 240
 _NEAR = 60
+#: A pattern that looked at a place has seen this much of what follows on the line.
+_STEP = 120
 #: Places that a rule looks at for one literal: the first ones of a text, and the last ones.
 _FIRST = _LAST = 2000
 #: A text with no more than this around a rule's words is these words alone, as on a screen.
@@ -47,8 +49,12 @@ def _clues(text: str) -> Iterator[Clue]:
 def _of_rule(rule: Rule, hay: str, folded: str, text: str) -> Iterator[Clue]:
     seen: set[int] = set()
     for anchor in rule.anchors:
+        covered = 0
         for spot in _spots(hay, anchor):
+            if rule.pattern is not None and spot < covered:
+                continue
             start, end = _line(hay, spot)
+            covered = min(end, spot + _STEP)
             if rule.pattern is None:
                 found = [(spot, spot + len(anchor), rule.categories)]
             else:

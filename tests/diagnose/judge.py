@@ -48,6 +48,11 @@ def examples() -> list[Message]:
     return found
 
 
+def sentences() -> list[Message]:
+    """What people write of TLS failures in words of their own."""
+    return [Message(label, "seen", "Words", "", "written", text) for label, text in _rows("words.tsv")]
+
+
 def right(label: str, categories: Sequence[str]) -> bool:
     """One category: it is the first. Several, or a group: all are there, and the first is the first."""
     groups = load_data("diagnosis")["groups"]

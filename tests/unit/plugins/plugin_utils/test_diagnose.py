@@ -80,6 +80,7 @@ requests.exceptions.SSLError: HTTPSConnectionPool(host='pacs', port=443): Max re
         ("error:0B000418:other library", "unknown"),
         ("SSL alert number 48", "unknown_ca"),
         ("TLSv1.2 (IN), TLS alert, unknown CA (560):", "unknown_ca"),
+        ("TLSv1.2 (IN), TLS alert, unheard of (582):", "protocol_mismatch"),
         ("The TLS protocol defined fatal alert code is 48.", "unknown_ca"),
         ("org.bouncycastle.tls.TlsFatalAlertReceived: unknown_ca(48)", "unknown_ca"),
         ("AlertReceived(UnknownCA)", "unknown_ca"),
@@ -152,7 +153,7 @@ def test_every_rule_is_well_made() -> None:
             assert ("codes" in entry) != ("categories" in entry), entry
             assert set(entry) <= {
                 *("stack", "level", "categories", "phrases", "loose", "anchors", "pattern", "read", "codes", "plain"),
-                *("unless", "note", "source"),
+                *("unless", "note", "source", "context"),
             }, entry
     assert all(rule.source and len(min(rule.anchors, key=len)) >= 2 for rule in load_rules())
 

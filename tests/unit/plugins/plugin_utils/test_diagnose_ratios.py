@@ -10,7 +10,7 @@ import time
 
 import pytest
 from diagnose import ordinary
-from diagnose.judge import HERE, Message, examples, messages, right
+from diagnose.judge import HERE, Message, examples, messages, right, sentences
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _diagnose_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnose import diagnose_text
@@ -59,6 +59,11 @@ def test_what_was_seen_is_told_right() -> None:
     seen = [one for one in messages() if one.part == "seen"]
     mistakes = wrong(seen)
     assert len(mistakes) <= 0.01 * len(seen), mistakes
+
+
+def test_sentences_that_no_stack_writes() -> None:
+    mistakes = wrong(sentences())
+    assert len(mistakes) <= 0.02 * len(sentences()), mistakes
 
 
 def test_several_causes_are_all_told() -> None:
