@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -64,6 +65,11 @@ class Store(Protocol):
         """Change it, and read it again: it ends well only where the store is as wanted."""
 
 
+def installed(program: str) -> bool:
+    """Whether the gateway has a program."""
+    return shutil.which(program, path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") is not None
+
+
 def shown(held: dict[str, str]) -> tuple[str, ...]:
     """{fingerprint: name in the store} as lines."""
     return tuple(sorted(f"{key} {name}".rstrip() for key, name in held.items()))
@@ -77,4 +83,4 @@ def changed(held: dict[str, str], anchor: Anchor) -> dict[str, str]:
     return after
 
 
-__all__ = ["Anchor", "Plan", "Store", "changed", "fingerprint", "shown"]
+__all__ = ["Anchor", "Plan", "Store", "changed", "fingerprint", "installed", "shown"]

@@ -21,7 +21,13 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_files 
     workspace,
     write,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_plan import Anchor, Plan, changed, shown
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_plan import (
+    Anchor,
+    Plan,
+    changed,
+    installed,
+    shown,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host import Host
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_trust import fingerprint, pem_certificates
 
@@ -166,7 +172,7 @@ class SystemStore:
 
     def apply(self, anchor: Anchor, plan: Plan) -> None:
         """See Store."""
-        if self._host.run(plan.command.split()[0], "--help") is None:
+        if not installed(plan.command.split()[0]):
             raise StoreProblem(f"no {plan.command.split()[0]} on this gateway")
         if plan.change == "add":
             target = self._new_path(anchor)

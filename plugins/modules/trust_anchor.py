@@ -175,7 +175,7 @@ stores:
       description: The command that is run after the files are written; empty for none.
       type: str
     entry:
-      description: What the store calls the certificate (alias, nickname, file); empty where it is not in it, or nameless.
+      description: What the store calls the certificate (alias, nickname, file); empty where it has no name there.
       type: str
     layout:
       description: Of the system's store, V(debian), V(redhat), V(suse) or V(alpine).
@@ -239,7 +239,13 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_bundle
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_files import StoreProblem, sha256
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_java import JavaStore
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_nss import NssStore
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_plan import Anchor, Plan, Store, fingerprint
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_plan import (
+    Anchor,
+    Plan,
+    Store,
+    fingerprint,
+    installed,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_system import (
     DERIVED_JAVA,
     SystemStore,
@@ -374,7 +380,7 @@ class Run:
         for store in params["java_keystores"]:
             add(JavaStore(self._host, store["path"], self._password(store) or _JAVA_PASSWORD))
         if params["system_store"] and layout.name == "debian" and os.path.exists(DERIVED_JAVA):
-            if self._host.run("keytool", "-help") is None:
+            if not installed("keytool"):
                 self._module.warn(f"{DERIVED_JAVA} was left as it is: Java is not here any more.")
             else:
                 add(JavaStore(self._host, DERIVED_JAVA, _JAVA_PASSWORD))

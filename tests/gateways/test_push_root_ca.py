@@ -202,6 +202,7 @@ FAILURES: dict[str, tuple[str, str, dict[str, Any], str, list[str]]] = {
         ["began", "left_open"],
     ),
     "no-server": ("", "", {"root_ca_verify": {"host": "192.0.2.1", "port": 9}}, "could not be verified", ["failed"]),
+    "unreachable": ("ip link set eth0 down", "ip link set eth0 up", {}, "cannot be reached", ["failed"]),
     "fingerprint": ("", "", {"root_ca_fingerprint_sha256": "0" * 64}, "this is another certificate", ["failed"]),
 }
 
@@ -273,6 +274,30 @@ def test_a_killed_controller_is_healed_by_the_next_run(hospital: Hospital) -> No
     events = hospital.journal("killed")
     assert events[:4] == ["authorised", "began", "refused", "authorised"]
     assert events[4:] == ["rolled_back", "began", "rolled_back", "authorised", "began", "changed", "verified"]
+
+
+#: The gateway's logins end in the middle of the change, as when it loses its network; the change goes on without them.
+LOST = """\
+#!/bin/sh
+rm -f /usr/local/sbin/update-ca-certificates
+pkill -9 -f '^sshd: tech'
+exec /usr/sbin/update-ca-certificates "$@"
+"""
+
+
+def test_a_gateway_that_is_lost_stops_the_run_and_not_its_neighbours(hospital: Hospital) -> None:
+    names = ["lost", "neighbour", "later"]
+    for name in names:
+        hospital.add(name)
+    hospital.gateways["lost"].write("/usr/local/sbin/update-ca-certificates", LOST, mode=0o755)
+    serial = json.dumps({"gateway_serial": 2})
+    done = hospital.push(names, "-e", serial)
+    assert done.returncode != 0 and "Look at: lost" in done.stdout, done.stdout[-3000:]
+    told = summary(done.stdout)
+    assert told == {"lost": "begun and not finished", "neighbour": "changed and verified", "later": "not reached"}
+    again = hospital.push(names, "-e", serial)
+    assert again.returncode == 0 and all(hospital.trusted(name) for name in names), again.stdout[-3000:]
+    assert hospital.journal("lost")[-4:] == ["rolled_back", "began", "changed", "verified"]
 
 
 def test_it_speaks_french_and_predicts(hospital: Hospital) -> None:
