@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnosis import own_language
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnosis import own_language, refusal
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnosis_plan import PlanRefused, diagnosis_plan
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._host_variables import HostVariables
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_run import LANGUAGES
@@ -20,6 +20,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_run im
 _ARGUMENTS: dict[str, Any] = {
     "device": {"type": "str", "required": True},
     "peer": {"type": "str"},
+    "error_file": {"type": "path"},
     "language": {"type": "str", "choices": list(LANGUAGES), "default": "both"},
 }
 
@@ -36,14 +37,23 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         _validated, options = self.validate_argument_spec(_ARGUMENTS)
         hostvars: Mapping[str, Any] = (task_vars or {}).get("hostvars") or {}
-        name = options["device"]
+        name, language = options["device"], own_language(options["language"], os.environ)
         variables = HostVariables(hostvars, name) if name in hostvars else None
         try:
-            plan = diagnosis_plan(
-                name, variables, hostvars, options["peer"], own_language(options["language"], os.environ)
-            )
+            plan = diagnosis_plan(name, variables, hostvars, options["peer"], language)
+            _check_readable(options["error_file"], language)
         except PlanRefused as refused:
             result.update(failed=True, msg=str(refused))
             return result
         result.update(changed=False, **json.loads(json.dumps(plan, default=str)))
         return result
+
+
+def _check_readable(path: str | None, language: str) -> None:
+    """PlanRefused for a message that could not be read once the device was asked."""
+    if path:
+        try:
+            with open(os.path.expanduser(path), "rb"):
+                pass
+        except OSError as error:
+            raise PlanRefused(refusal("bad_text", language, path=path, detail=error.strerror)) from None

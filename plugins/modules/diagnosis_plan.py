@@ -26,6 +26,9 @@ options:
       - The one server to look at, as C(host:port). All servers of C(device_peers) if left out.
       - Declared servers are known by their address and by their names; of others the port tells the service.
     type: str
+  error_file:
+    description: The file on the control node that holds the error message, if any. It must be readable.
+    type: path
   language:
     description: Language of the sentence; V(both) means that of the person's locale.
     type: str

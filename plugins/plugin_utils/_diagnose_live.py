@@ -395,6 +395,23 @@ def _mtu(case: Case, facts: EndpointFacts) -> dict[str, Any]:
 
 def _endpoint(case: Case, facts: EndpointFacts) -> Iterator[Said]:
     side, label = _side(facts), facts.label
+    reached = list(_reach(case, facts))
+    yield from reached
+    if not facts.chain:
+        if reached[-1].reason != "endpoint_not_seen":
+            yield Said("certificate_not_seen", side, label)
+    elif not facts.chain[0].readable:
+        yield Said("certificate_unreadable", side, label, facts.chain[0].identity())
+    else:
+        yield from _chain(case, facts)
+        yield from _name(facts)
+        yield from _dates(case, facts)
+        yield from _strength(case, facts)
+
+
+def _reach(case: Case, facts: EndpointFacts) -> Iterator[Said]:
+    """How far a connection gets: address, TCP, TLS."""
+    side, label = _side(facts), facts.label
     seen = facts.seen
     if seen is None:
         visit = case.peer_visits.get(label or "") if facts.peer else case.visit
@@ -435,16 +452,6 @@ def _endpoint(case: Case, facts: EndpointFacts) -> Iterator[Said]:
     yield Said("not_plaintext", side, label)
     yield from _hellos(case, facts, evidence)
     yield from _client_certificate(facts)
-    if not facts.chain:
-        yield Said("certificate_not_seen", side, label)
-        return
-    if not facts.chain[0].readable:
-        yield Said("certificate_unreadable", side, label, facts.chain[0].identity())
-        return
-    yield from _chain(case, facts)
-    yield from _name(facts)
-    yield from _dates(case, facts)
-    yield from _strength(case, facts)
 
 
 def _error(facts: EndpointFacts) -> dict[str, Any]:
@@ -697,4 +704,6 @@ def _overlap(case: Case) -> Iterator[Said]:
         elif set(own) & set(theirs):
             yield Said("versions_overlap", PEER, facts.label, {**figures, "common": sorted(set(own) & set(theirs))})
         else:
-            yield Said("no_common_version", DEVICE, facts.label, figures)
+            # The side that is behind has to move.
+            behind = all(version in case.policy["obsolete_tls_versions"] for version in theirs)
+            yield Said("no_common_version", PEER if behind else DEVICE, facts.label, figures)

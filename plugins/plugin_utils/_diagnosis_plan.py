@@ -41,6 +41,8 @@ def diagnosis_plan(
         raise PlanRefused(refusal("invalid", language, device=name, detail=card["invalid"]))
     if not card["consent"]:
         raise PlanRefused(refusal("no_consent", language, device=name))
+    # What listens beside TLS is the audit's business: the fewest connections that give the facts.
+    card["ports"] = []
     if peer:
         card["peers"] = [_peer(card, peer, language)]
     gateway = variables.get("device_gateway")
