@@ -238,6 +238,7 @@ def _haproxy_log(own: list[Setting], inherited: list[Setting]) -> Log:
 
     last = (formats(own) or formats(inherited) or [""])[-1]
     tells = last == "httpslog" or (("%sslv" in last or "ssl_fc_protocol" in last) and "%ci" in last)
+    tells = tells and any(item.name == "log" for item in (*own, *inherited))
     return Log(_HAPROXY_LOG, tells, "" if tells else "not_logged")
 
 
