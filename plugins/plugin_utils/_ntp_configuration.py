@@ -175,7 +175,7 @@ def _busybox(files: Mapping[str, str], wanted: list[str], exclusive: bool) -> Pl
 
 def _timesyncd(files: Mapping[str, str], wanted: list[str], exclusive: bool) -> Plan:
     settings = _timesyncd_settings(files)
-    configured, fallback = settings["NTP"], settings["FallbackNTP"]
+    configured, fallback = settings["NTP"] or [], settings["FallbackNTP"]
     foreign = tuple(server for server in configured if server not in wanted)
     enough = configured == wanted if exclusive else configured[: len(wanted)] == wanted
     if enough and not (exclusive and fallback != []):
