@@ -47,15 +47,15 @@ class BundleStore:
         if (anchor.fingerprint in held) == anchor.wanted:
             return Plan("none", before=shown(held), after=shown(held))
         after = changed(held, anchor)
-        change = "add" if anchor.wanted else "remove"
-        if not after:
-            raise StoreProblem(f"{self.path} would be left without any certificate")
-        return Plan(change, (target,), (target,), shown(held), shown(after))
+        return Plan("add" if anchor.wanted else "remove", (target,), (target,), shown(held), shown(after))
 
     def apply(self, anchor: Anchor, plan: Plan) -> None:
         """See Store."""
         target, data = self._read()
         held = _held(data)
+        # Not asked in plan: the root that stays may only be on its way.
+        if not changed(held, anchor):
+            raise StoreProblem(f"{self.path} would be left without any certificate")
         if anchor.wanted:
             new = data + (b"" if not data or data.endswith(b"\n") else b"\n") + anchor.pem
         else:

@@ -345,7 +345,8 @@ def test_a_bundle_is_never_emptied(tmp_path: Path) -> None:
     path = tmp_path / "ca.pem"
     path.write_text(OLD.pem, encoding="ascii")
     with pytest.raises(StoreProblem, match="without any certificate"):
-        BundleStore(str(path)).plan(anchor(OLD, wanted=False))
+        brought_to(BundleStore(str(path)), anchor(OLD, wanted=False))
+    assert path.read_text(encoding="ascii") == OLD.pem
 
 
 def test_what_the_system_writes_is_no_bundle() -> None:
