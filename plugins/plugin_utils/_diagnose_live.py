@@ -357,7 +357,7 @@ def _one_way(case: Case, side: str, label: str | None, told: Mapping[str, Any]) 
         "host": clean_text(told.get("host")),
         "addresses": addresses,
         "source": clean_text(told.get("source") or ""),
-        "mtu": as_number(told.get("mtu")),
+        "mtu": _octets(told),
         "detail": clean_text(told.get("error") or ""),
     }
     address = str(case.card.get("address"))
@@ -380,6 +380,11 @@ def _one_way(case: Case, side: str, label: str | None, told: Mapping[str, Any]) 
         yield Said("route_found", side, label, figures)
 
 
+def _octets(told: Mapping[str, Any]) -> int | None:
+    mtu = as_number(told.get("mtu"))
+    return None if mtu is None else int(mtu)
+
+
 def _mtu(case: Case, facts: EndpointFacts) -> dict[str, Any]:
     """The route's MTU as the vantage knows it: of a smaller one further on it knows only if a router said so."""
     hosts = [str(case.card.get("address"))]
@@ -387,7 +392,7 @@ def _mtu(case: Case, facts: EndpointFacts) -> dict[str, Any]:
         position = case.peers.index(facts)
         hosts = [str(as_mapping(as_list(case.card.get("peers"))[position]).get("address"))]
     told = case.path.get((_side(facts), hosts[0]), {})
-    return {"mtu": as_number(told.get("mtu"))}
+    return {"mtu": _octets(told)}
 
 
 # --- one endpoint ----------------------------------------------------------------------------------------------------
@@ -500,7 +505,8 @@ def _hellos(case: Case, facts: EndpointFacts, evidence: Sequence[Any]) -> Iterat
         for version, state in states.items()
         if as_mapping(state).get("evidence") == "silence" and version not in obsolete
     ]
-    if lost and not facts.chain:
+    # A short ServerHello came, and nothing of the certificates behind it.
+    if not facts.chain and (lost or "silence" in figures["detail"]):
         yield Said("large_answers_lost", NETWORK, label, {**figures, "tried": _tried(facts.seen or {})})
     elif hung_up:
         yield Said("modern_hello_reset", NETWORK, label, {**figures, "versions": hung_up})

@@ -293,6 +293,10 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, str, str, str | None]]] = {
         {"peer": {"versions": versions(**dict.fromkeys(["TLSv1_2", "TLSv1_3"], "silence")), **DEAD}},
         ("connection_reset", "large_answers_lost", "network", SERVER),
     ),
+    "a ServerHello comes, and no certificate": (
+        {"peer": {"versions": versions("TLSv1.3"), "error": "handshake: silence", "chain": []}},
+        ("connection_reset", "large_answers_lost", "network", SERVER),
+    ),
     "the port is filtered": (
         {"peer": {"outcome": "unreachable", "versions": {}, **DEAD}},
         ("connection_reset", "port_filtered", "network", SERVER),
