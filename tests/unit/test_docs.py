@@ -24,6 +24,7 @@ TWINS = (
     ("docs/en/priority.md", "docs/fr/priorite.md"),
     ("docs/en/device_profiles.md", "docs/fr/profils_dm.md"),
     ("docs/en/access_checks.md", "docs/fr/verification_acces.md"),
+    ("docs/en/time_and_accounts.md", "docs/fr/heure_et_comptes.md"),
     ("docs/en/diagnose.md", "docs/fr/diagnostic.md"),
     ("docs/en/push_root_ca.md", "docs/fr/pousser_racine.md"),
 )
