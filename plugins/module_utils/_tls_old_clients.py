@@ -63,6 +63,12 @@ class Clients:
     connections: dict[str, str] = field(default_factory=dict)
     latest: str = ""
 
+    def begin(self) -> None:
+        """Another log follows."""
+        self.told_since = None
+        self.connections.clear()
+        self.latest = ""
+
     def add_line(self, line: str, year: int, now: float) -> None:
         """A line that cannot be dated counts as one of these days."""
         numbered = _STUNNEL.search(line, 0, 200)
@@ -116,15 +122,13 @@ def moment_of(line: str, year: int, now: float) -> float | None:
 def old_clients(logs: Sequence[Log], days: float, own: Iterable[str], now: float) -> dict[str, Any]:
     """{"peers": [...], "blind": [{"log", "reason"}], "told_since"}; reads the files and those they were rotated to.
 
-    blind: not_logged | no_file | too_short | too_long | not_readable. Where there is any, a client may have gone unseen.
+    blind: not_logged | no_file | too_short | too_long | not_readable. Where there is any, a client may be unseen.
     """
     clients = Clients(now - 86400.0 * days, frozenset(own))
     blind: list[dict[str, str]] = []
     told: list[float | None] = []
     for log in logs:
-        clients.told_since = None
-        clients.connections.clear()
-        clients.latest = ""
+        clients.begin()
         reason = log.reason
         if log.path:
             reason = _read(log.path, clients, now) or reason

@@ -96,7 +96,8 @@ services:
     blind:
       description:
         - Logs that cannot tell all old clients, each with C(log) and C(reason).
-        - Reasons are V(not_logged), V(no_file), V(too_short) (they do not go back so far), V(too_long), V(not_readable).
+        - Reasons are V(not_logged), V(no_file), V(too_short) (they do not go back so far), V(too_long) and
+          V(not_readable).
       type: list
       elements: dict
     told_since:
