@@ -228,6 +228,21 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, str, str, str | None]]] = {
         {"device_clock": -720.0, "device": {"chain": [leaf(DEVICE_NAME, end=-3)]}},
         ("expired", "expired", "device", "https:443"),
     ),
+    "a weak key counts more than a few minutes": (
+        {
+            "device_clock": -720.0,
+            "device": {"chain": [leaf(DEVICE_NAME, key={"type": "rsa", "bits": 1024, "curve": None})]},
+        },
+        ("weak_crypto", "weak_key", "device", "https:443"),
+    ),
+    "among equals the clock goes first": (
+        {"device_clock": -2 * 86400.0, "peer": {"client_certificate": "required"}},
+        ("clock_skew", "clock_off", "device", None),
+    ),
+    "an old server and a recent device": (
+        {"peer": OLD},
+        ("protocol_mismatch", "no_common_version", "peer", SERVER),
+    ),
     "TLS 1.3 alone against TLS 1.0 alone": (
         {"device": OLD, "peer": {"versions": versions("TLSv1.3")}},
         ("protocol_mismatch", "no_common_version", "device", SERVER),
@@ -448,6 +463,14 @@ def test_a_silent_endpoint_excludes_nothing_of_its_certificate() -> None:
     found = diagnose(peer={"outcome": "silent", "versions": {}, **DEAD})
     about = {one["reason"] for one in found["excluded"] if one["endpoint"] == SERVER}
     assert about <= {"clock_right", "tcp_connects", "route_found", "name_resolved"}
+    assert "certificate_not_seen" in {one["reason"] for one in found["open"] if one["endpoint"] == SERVER}
+
+
+def test_a_clock_that_may_or_may_not_be_past_the_end_is_not_said_to_be() -> None:
+    sample = {"source": "http_date", "endpoint": "https:443", "evidence": True}
+    wide = {**sample, "offset_seconds": 265 * 86400.0, "uncertainty_seconds": 86400.0}
+    found = diagnose(device_visit={"clock": {"samples": [wide]}})
+    assert [one["reason"] for one in found["causes"]] == ["clock_off"]
 
 
 def test_a_device_that_holds_a_strangers_root_trusts_that_server() -> None:
