@@ -79,6 +79,25 @@ def _title(category: str) -> dict[str, str]:
     return title
 
 
+def _title_of(entry: Entry) -> dict[str, str]:
+    """What a cause is called: as its category, or more exactly."""
+    known = load_data("diagnosis_live")["reasons"][entry["reason"]]
+    return _both(known["title"], {}) if "title" in known else _title(entry["category"])
+
+
+def _actions(causes: Sequence[Entry]) -> list[dict[str, Any]]:
+    """What to do, in order: the clock, the steps of what was seen, those of the categories."""
+    reasons = load_data("diagnosis_live")["reasons"]
+    own = [
+        {"owner": cause["owner"], "category": cause["category"], "text": _both(reasons[cause["reason"]]["step"], {})}
+        for cause in {cause["reason"]: cause for cause in reversed(causes) if cause["reason"]}.values()
+        if "step" in reasons[cause["reason"]]
+    ]
+    categories = [cause["category"] for cause in causes if cause["category"] != UNKNOWN]
+    general = actions_of(list(dict.fromkeys(categories)) or ([] if own else [UNKNOWN]))
+    return [*general[:1], *own[::-1], *general[1:]]
+
+
 def diagnosis(
     device: str, vantage: str, at: datetime, live: Mapping[str, Sequence[Entry]], message: Entry | None
 ) -> dict[str, Any]:
@@ -87,7 +106,7 @@ def diagnosis(
     live:    what diagnose_live returned
     message: what diagnose_text made of the error message; None where there was none
     """
-    causes = [{**_told(entry), "title": _title(entry["category"]), "from": "live"} for entry in live["causes"]]
+    causes = [{**_told(entry), "title": _title_of(entry), "from": "live"} for entry in live["causes"]]
     excluded, still_open = [_told(entry) for entry in live["excluded"]], [_told(entry) for entry in live["open"]]
     contradictions: list[dict[str, Any]] = []
     corroborated: list[str] = []
@@ -120,7 +139,7 @@ def diagnosis(
         else {key: message[key] for key in ("categories", "evidence", "confidence", "stack")},
         "corroborated": corroborated,
         "contradictions": contradictions,
-        "actions": actions_of(categories or [UNKNOWN]),
+        "actions": _actions(causes),
         "excluded": excluded,
         "open": still_open,
     }
@@ -189,7 +208,8 @@ def _verdict(found: Entry, language: str) -> str:
     if not found["causes"]:
         return words("nothing", language)
     first = found["causes"][0]
-    return f"{first['title'][language]}. {first['text'][language]}"
+    lead = f"{words('maybe', language)}{words('colon', language)} " if first["confidence"] == CONFIDENCES[-1] else ""
+    return f"{lead}{first['title'][language]}. {first['text'][language]}"
 
 
 def terminal(found: Entry, language: str) -> list[str]:
@@ -200,6 +220,9 @@ def terminal(found: Entry, language: str) -> list[str]:
         f"{words('verdict', language)}{colon} {_verdict(found, language)}",
     ]
     lines += [f"! {entry['text'][language]}" for entry in found["contradictions"]]
+    if found["corroborated"]:
+        agreed = ", ".join(_title(category)[language] for category in found["corroborated"])
+        lines.append(f"{words('corroborated', language)}{colon} {agreed}")
     for number, cause in enumerate(found["causes"][1:], start=2):
         confidence = words(cause["confidence"], language)
         lines.append(f"{number}. {cause['title'][language]} ({confidence}). {cause['text'][language]}")

@@ -108,6 +108,22 @@ def test_nothing_found_is_said_and_nothing_is_asked_of_it() -> None:
     assert "No cause was found in what could be looked at." in "\n".join(terminal(found, "en"))
 
 
+def test_what_only_may_disturb_is_not_called_the_cause() -> None:
+    found = join(None, Said("device_name_not_resolved", "device", None, {"host": "echo-004.hopital.example"}))
+    text = "\n".join(terminal(found, "en"))
+    assert "Nothing that was seen surely breaks a connection. It may be: Device name not found." in text
+    assert [action["text"]["en"][:29] for action in found["actions"]] == [
+        "Compare the device's date, ti",
+        "Enter the device's name into ",
+    ]
+
+
+def test_a_step_of_its_own_stands_after_the_clock() -> None:
+    found = join(None, Said("large_answers_lost", "network", SERVER, {"mtu": 1500}))
+    assert [action["owner"] for action in found["actions"]] == ["biomed", "it", "biomed", "it"]
+    assert "MTU" in found["actions"][1]["text"]["fr"]
+
+
 def test_the_request_to_it_names_the_device_the_cause_and_what_it_should_do() -> None:
     text = "\n".join(join(None, Said("expired", "peer", SERVER, DATES))["request"]["en"])
     assert "echo-004" in text
