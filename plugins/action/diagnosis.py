@@ -67,6 +67,8 @@ class ActionModule(ActionBase):
     def _diagnose(self, options: dict[str, Any]) -> dict[str, Any]:
         language = own_language(options["language"], os.environ)
         dest = look_at(options["dest"])
+        if os.path.lexists(os.path.join(dest.path, "summary.json")):
+            raise ValueError(refusal("other_report", language, path=dest.path))
         message = _message(options, language)
         card = card_from_dictionary(_plain(options["device"]))
         if card["invalid"]:

@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnose_live import diagnose_live
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnosis import diagnosis, page, terminal
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import load_policy
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._texts import places
 
@@ -495,6 +499,37 @@ def test_the_expiry_is_judged_at_the_true_time_and_the_clock_at_its_own() -> Non
 @pytest.mark.parametrize("key", ["versions", "chain", "trust", "error", "outcome", "client_certificate"])
 def test_a_damaged_observation_never_raises(key: str, value: Any) -> None:
     diagnose(device={key: value}, peer={key: value})
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_whatever_comes_from_a_device_is_read_without_a_crash(data: st.DataObject) -> None:
+    """One part of a sound observation, at any depth, is replaced by anything; the words can still be written."""
+    seen = [
+        observation("echo-004", [endpoint(DEVICE_NAME, 443, "https")]),
+        observation("peer:192.0.2.20:2762", [endpoint(PEER_NAME, 2762, "dicom")]),
+        login(ROOT),
+    ]
+    path = copy.deepcopy(PATH)
+    place: Any = data.draw(st.sampled_from([*seen, *path]))
+    while True:
+        key = data.draw(st.sampled_from(list(place) if isinstance(place, dict) else range(len(place))))
+        inner = place[key]
+        if not isinstance(inner, (dict, list)) or not inner or data.draw(st.booleans()):
+            place[key] = data.draw(ODD)
+            break
+        place = inner
+    found = diagnose_live(CARD, seen, path, load_policy({}), NOW)
+    whole = diagnosis("echo-004", "localhost", NOW, found, None)
+    assert page(whole, ["fr", "en"])
+    assert terminal(whole, "fr")
 
 
 def test_every_cause_is_given_by_a_case() -> None:
