@@ -14,7 +14,7 @@ description:
   - Takes the configuration of an NTP client as it is and returns the files that must differ, with their new text. A
     drop-in where the client has them, else the smallest edit; what is not about servers stays as it is, byte for byte.
   - Reads and writes nothing. The role P(biomed.cert_hygiene.time_sync#role) does, after change control and a backup.
-  - ntpd before ntpsec, and busybox ntpd, were never tried on a real system.
+  - ntpd, ntpsec and busybox ntpd were never tried on a real system.
 positional: client, servers
 options:
   _input:
