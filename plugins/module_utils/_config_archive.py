@@ -17,6 +17,7 @@ import os
 import re
 import stat
 import tarfile
+from contextlib import suppress
 from typing import Any
 
 SCHEMA_VERSION = 1
@@ -354,10 +355,7 @@ def restore(manifest: dict[str, Any], contents: dict[str, bytes], changes: list[
                 prepared.append((beside, entry["path"]))
                 _write(entry, contents.get(entry["path"], b""), beside)
     except (OSError, ArchiveError) as error:
-        for beside, _path in prepared:
-            _unlink(beside)
-        for folder in reversed(made):
-            os.rmdir(folder)
+        _clear([beside for beside, _path in prepared], made)
         why = f"{error.filename or ''}: {error.strerror}" if isinstance(error, OSError) else str(error)
         raise ArchiveError(f"nothing was put back ({why.strip(': ')})") from None
     done = 0
@@ -371,8 +369,7 @@ def restore(manifest: dict[str, Any], contents: dict[str, bytes], changes: list[
         for folder in {os.path.dirname(entry["path"]) for entry in entries}:
             _sync(folder)
     except OSError as error:
-        for beside, _path in prepared[done:]:
-            _unlink(beside)
+        _clear([beside for beside, _path in prepared[done:]], [])
         raise ArchiveError(
             f"{done} of {len(prepared)} files were put back, each of them whole ({error.filename}: {error.strerror}); "
             "run it again"
@@ -423,6 +420,14 @@ def _write(entry: dict[str, Any], data: bytes, beside: str) -> None:
         file.seek(0)
         if hashlib.sha256(file.read()).hexdigest() != entry["sha256"]:
             raise ArchiveError(f"{beside} was not written as it should be")
+
+
+def _clear(files: list[str], folders: list[str]) -> None:
+    """Take away what was made, as far as it can be: the reason why that was needed must not be lost."""
+    for remove, paths in ((os.unlink, files), (os.rmdir, reversed(folders))):
+        for path in paths:
+            with suppress(OSError):
+                remove(path)
 
 
 def _unlink(path: str) -> None:
