@@ -17,6 +17,7 @@ import os
 import re
 import stat
 import tarfile
+import zlib
 from contextlib import suppress
 from typing import Any
 
@@ -256,7 +257,7 @@ def read(archive: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
         wanted = {entry["path"]: entry["sha256"] for entry in entries if entry["type"] == "file"}
         if manifest["schema_version"] != SCHEMA_VERSION:
             raise ArchiveError(f"it was written by another version (schema_version {manifest['schema_version']!r})")
-    except (tarfile.TarError, OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArchiveError(f"it is damaged, or no backup of ours ({type(error).__name__})") from None
     found = {path: hashlib.sha256(data).hexdigest() for path, data in contents.items()}
     for path in sorted(set(wanted) | set(found)):
@@ -272,8 +273,13 @@ def read(archive: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
 def _unpack(archive: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
     manifest: dict[str, Any] = {}
     contents: dict[str, bytes] = {}
-    room = MAX_BYTES + 32 * 1024 * 1024
-    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
+    room = MAX_BYTES + 64 * 1024 * 1024
+    # As a whole first: tarfile would not look at the checksum that stands at the end.
+    unpacker = zlib.decompressobj(wbits=31)
+    plain = unpacker.decompress(archive, room)
+    if not unpacker.eof or unpacker.unused_data:
+        raise ArchiveError("it is cut off, or larger than any backup of ours")
+    with tarfile.open(fileobj=io.BytesIO(plain), mode="r:") as tar:
         for member in tar:
             room -= member.size
             if room < 0 or len(contents) > MAX_FILES:
