@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from integration.runs import Run, edited_inventory, run_audit
 from lab.hospital import Hospital
+from lab.pki import fingerprint
 from unit import pki_factory as pki
 
 PLAYBOOK = "biomed.cert_hygiene.diagnose"
@@ -177,6 +178,23 @@ def test_a_login_tells_that_the_device_lacks_the_root(
     assert first(found) == ("unknown_ca", "device_lacks_root", "device")
 
 
+def test_a_gateway_is_asked_over_its_own_connection(
+    diagnose: Callable[..., Run], hospital: Hospital, tmp_path: Path
+) -> None:
+    """This machine stands for the gateway: its trust stores do not hold the demo hospital's root."""
+    edit = edit_device(
+        "ct-001",
+        device_profile="linux_gateway",
+        ansible_connection="local",
+        ansible_python_interpreter="{{ ansible_playbook_python }}",
+        device_trust_anchors_sha256=[fingerprint(hospital.trust_anchor.read_bytes())],
+    )
+    inventory = edited_inventory(hospital, tmp_path / "hosts.yml", edit)
+    found = told(diagnose(device="ct-001", peer=peer_of(hospital, "monitor-003"), inventory=inventory))
+    assert first(found) == ("unknown_ca", "device_lacks_root", "device")
+    assert found["causes"][0]["figures"]["stores"]
+
+
 @contextmanager
 def tls_server(folder: Path, *chain: pki.Identity) -> Iterator[int]:
     """A server with this chain on 127.0.0.1; its port."""
@@ -305,6 +323,22 @@ def test_the_page_is_private_closed_and_escaped(diagnose: Callable[..., Run]) ->
     assert "default-src 'none'" in text
     assert 'lang="fr"' in text
     assert 'lang="en"' in text
+
+
+def test_an_audit_report_is_not_replaced(diagnose: Callable[..., Run], tmp_path: Path) -> None:
+    folder = tmp_path / "report"
+    folder.mkdir()
+    (folder / ".biomed-cert-hygiene-report").write_text("", encoding="ascii")
+    (folder / "summary.json").write_text("{}", encoding="ascii")
+    run = diagnose(device="mri-003", diagnosis_dir=str(folder))
+    assert run.status != 0
+    assert "holds an audit report, which is not replaced" in run.said()
+    assert (folder / "summary.json").exists()
+
+
+def test_a_second_diagnosis_takes_the_place_of_the_first(diagnose: Callable[..., Run]) -> None:
+    assert told(diagnose(device="mri-003"))["device"] == "mri-003"
+    assert told(diagnose(device="ecg-002"))["device"] == "ecg-002"
 
 
 def test_check_mode_writes_nothing(diagnose: Callable[..., Run]) -> None:
