@@ -23,6 +23,7 @@ TWINS = (
     ("docs/en/policy.md", "docs/fr/politique.md"),
     ("docs/en/priority.md", "docs/fr/priorite.md"),
     ("docs/en/device_profiles.md", "docs/fr/profils_dm.md"),
+    ("docs/en/change_control.md", "docs/fr/autoriser_changement.md"),
     ("docs/en/access_checks.md", "docs/fr/verification_acces.md"),
     ("docs/en/time_and_accounts.md", "docs/fr/heure_et_comptes.md"),
     ("docs/en/diagnose.md", "docs/fr/diagnostic.md"),
