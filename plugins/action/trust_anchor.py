@@ -46,7 +46,7 @@ class ActionModule(ActionBase):
         except (RootRefused, SourceError, PolicyError) as problem:
             raise AnsibleActionFail(f"trust_anchor: {str(problem).rstrip('.')}.") from None
         result: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
-        if root:
+        if root and not result.get("failed"):
             result.update(certificate=root.pem, subject=root.subject)
         return result
 

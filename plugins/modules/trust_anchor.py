@@ -303,9 +303,9 @@ class Run:
         if check:
             return
         try:
-            for store, _plan in todo:
-                # Debian's hook may have done what was planned for its Java keystore.
-                plan = store.plan(anchor)
+            for store, plan in todo:
+                if store.path == DERIVED_JAVA:  # Debian's hook may have done what was planned
+                    plan = store.plan(anchor)
                 if plan.change != "none":
                     store.apply(anchor, plan)
         finally:
