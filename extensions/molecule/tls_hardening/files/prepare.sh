@@ -56,6 +56,7 @@ defaults
     mode http
     log global
     option httpslog
+    stats auth admin:of-the-statistics
     timeout connect 5s
     timeout client 5s
     timeout server 5s

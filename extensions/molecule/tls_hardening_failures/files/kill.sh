@@ -5,7 +5,7 @@ setsid ansible-playbook "$@" > /dev/null 2>&1 &
 controller=$!
 for _ in $(seq 200); do
     # shellcheck disable=SC2086 # several options
-    if ssh $OPTIONS -i "$KEY" tech@192.0.2.14 sudo grep -qE 'ssl_protocols.TLSv1.2' /etc/nginx/nginx.conf /etc/nginx/sites-enabled/gateway; then
+    if ssh $OPTIONS -i "$KEY" tech@192.0.2.13 sudo grep -qE 'ssl_protocols.TLSv1.2' /etc/nginx/nginx.conf /etc/nginx/sites-enabled/gateway; then
         kill -KILL "-$controller"
         exit 0
     fi
