@@ -12,7 +12,7 @@ from gateways.lab import Unavailable, check_machine
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIOS = sorted(path.parent.name for path in (ROOT / "extensions" / "molecule").glob("*/molecule.yml"))
-SECONDS = 240
+SECONDS = 900
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
