@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -58,6 +60,17 @@ def run(*words: str) -> None:
     assert finished.returncode == 0, f"{' '.join(words)}: {finished.stderr}"
 
 
+def clear_leftovers() -> None:
+    """End what a killed run left: namespaces are named after the process that made them."""
+    listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=False).stdout
+    for space in (line.split()[0] for line in listed.splitlines() if line):
+        made = re.fullmatch(r"dg(\d+)-\w+", space)
+        if made and not Path(f"/proc/{made[1]}").exists():
+            for pid in subprocess.run(["ip", "netns", "pids", space], capture_output=True, text=True).stdout.split():
+                os.kill(int(pid), signal.SIGTERM)
+            subprocess.run(["ip", "netns", "delete", space], capture_output=True, check=False)
+
+
 class Network:
     """The namespaces, the firewall's rules, and the servers behind it."""
 
@@ -67,6 +80,7 @@ class Network:
         self.root = pki.make("Network Root", ca=True, kind="rsa2048", days=(_TODAY - 30, _TODAY + 300))
 
     def open(self) -> None:
+        clear_leftovers()
         firewall = self.spaces["firewall"]
         for space in self.spaces.values():
             run("ip", "netns", "add", space)
