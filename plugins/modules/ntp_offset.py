@@ -39,7 +39,7 @@ attributes:
 seealso:
   - module: biomed.cert_hygiene.gateway_info
 author:
-  - The biomed.cert_hygiene authors
+  - The biomed.cert_hygiene authors (@biomed-cert-hygiene)
 """
 
 EXAMPLES = r"""

@@ -37,7 +37,7 @@ seealso:
   - plugin: biomed.cert_hygiene.tls_hardening
     plugin_type: filter
 author:
-  - The biomed.cert_hygiene authors
+  - The biomed.cert_hygiene authors (@biomed-cert-hygiene)
 """
 
 EXAMPLES = r"""

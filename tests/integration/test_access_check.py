@@ -752,7 +752,7 @@ def test_odd_devices_have_one_clear_outcome_each_and_harm_no_other(ward: Ward) -
     }
     hosts: dict[str, dict[str, Any]] = {}
     for name, device in devices.items():
-        service = name.split("-")[0] if name.startswith(("ftp", "telnet", "http")) else "ssh"
+        service = name.split("-", maxsplit=1)[0] if name.startswith(("ftp", "telnet", "http")) else "ssh"
         profile = ward.profile(
             factory_credentials=[credential("biomed", WRONG, service)], access={service: {"port": device.port}}
         )

@@ -285,7 +285,8 @@ def test_a_later_run_that_tried_nothing_does_not_hide_an_open_factory_password()
     opened = {**LOGINS["access"], "default_passwords": [entry]}
     in_use = {
         **{key: opened[key] for key in ("schema_version", "device", "source", "vantage")},
-        **{"outcome": "skipped", "reason": "device_in_use"},
+        "outcome": "skipped",
+        "reason": "device_in_use",
         **dict.fromkeys(("started_at", "finished_at"), "2026-11-22T17:59:00Z"),
     }
     found = {item["check"]: item for item in assess_device(card(), [opened, in_use], load_policy(), NOW)}

@@ -360,8 +360,12 @@ def test_the_labels_speak_both_languages() -> None:
 @pytest.mark.parametrize("limit", ["Pas avant la version 8", "Pas avant la version 8."])
 def test_a_limit_that_ends_with_a_full_stop_ends_with_one(limit: str) -> None:
     finding = {
-        **{"check": "tls_versions", "reason": "obsolete_versions_accepted", "owner": "vendor", "endpoint": None},
-        **{"observed": {}, "expected": {"vendor_limit": limit}},
+        "check": "tls_versions",
+        "reason": "obsolete_versions_accepted",
+        "owner": "vendor",
+        "endpoint": None,
+        "observed": {},
+        "expected": {"vendor_limit": limit},
     }
     first = texts.finding_actions(finding, "fr")[0]
     assert first.endswith("Pas avant la version 8.") and not first.endswith("..")

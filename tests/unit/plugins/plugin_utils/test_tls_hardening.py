@@ -308,7 +308,11 @@ def test_whether_nginx_logs_tell(http: str, server: str, tells: list[bool]) -> N
         ("haproxy", {HAPROXY: "defaults\n log global\n option httpslog\nlisten a\n bind :443 ssl crt /c\n"}, True),
         ("haproxy", {HAPROXY: "defaults\n option httpslog\nlisten a\n bind :443 ssl crt /c\n"}, False),
         ("haproxy", {HAPROXY: "defaults\n option httplog\nlisten a\n bind :443 ssl crt /c\n"}, False),
-        ("haproxy", {HAPROXY: 'listen a\n bind :443 ssl crt /c\n log /dev/log local0\n log-format "%ci %sslv"\n'}, True),
+        (
+            "haproxy",
+            {HAPROXY: 'listen a\n bind :443 ssl crt /c\n log /dev/log local0\n log-format "%ci %sslv"\n'},
+            True,
+        ),
         ("stunnel", {STUNNEL: "output = /a.log\ndebug = 6\n[a]\naccept = 1\n"}, True),
         ("stunnel", {STUNNEL: "output = /a.log\n[a]\naccept = 1\n"}, False),
         ("stunnel", {STUNNEL: "debug = info\n[a]\naccept = 1\n"}, False),
