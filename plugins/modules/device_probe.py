@@ -193,6 +193,7 @@ statistics:
     outcomes: {observed: 21, unreachable: 1, skipped: 1, aborted: 1}
 """
 
+import gc
 import json
 import os
 import time
@@ -234,6 +235,8 @@ def main() -> None:
             for key in ("depth", "timeout", "device_timeout", "pause", "connection_budget", "max_bytes")
         }
     )
+    # Thousands of visits make many objects and hardly a cycle: looking for cycles is work for nothing.
+    gc.set_threshold(100_000, 50, 50)
     observations: list[dict[str, t.Any]] = []
     started = time.time()
     visits = Round(settings, params["concurrency"], params["rate"], observations.append)
