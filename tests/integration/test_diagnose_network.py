@@ -66,7 +66,8 @@ def clear_leftovers() -> None:
     for space in (line.split()[0] for line in listed.splitlines() if line):
         made = re.fullmatch(r"dg(\d+)-\w+", space)
         if made and not Path(f"/proc/{made[1]}").exists():
-            for pid in subprocess.run(["ip", "netns", "pids", space], capture_output=True, text=True).stdout.split():
+            pids = subprocess.run(["ip", "netns", "pids", space], capture_output=True, text=True, check=False).stdout
+            for pid in pids.split():
                 os.kill(int(pid), signal.SIGTERM)
             subprocess.run(["ip", "netns", "delete", space], capture_output=True, check=False)
 
