@@ -7,7 +7,7 @@
     .venv/bin/python tools/run_tests.py --step mypy --step unit          one step or several
     .venv/bin/python tools/run_tests.py --list
 
-A failing step does not stop the others; the exit status is 1 when any failed. Three steps run at once, since most of
+A failing step does not stop the others; the exit status is 1 when any failed. Four steps run at once, since most of
 them wait a lot. What a step said is in tests/output/<step>.log and is shown when the step fails. Each pytest test
 counts as itself in the closing line, any other step counts as one.
 """
@@ -41,7 +41,7 @@ OTHER_VENV = ROOT / ".venv-other"
 STEP_TIMEOUT = 1500
 """Seconds after which a step is taken for hung; none needs a fifth of it."""
 
-WORKERS = 3
+WORKERS = 4
 
 
 class Skip(Exception):
@@ -474,7 +474,7 @@ def run_step(step: Step) -> Outcome:
 
 
 def run_all(steps: Sequence[Step]) -> dict[str, Outcome]:
-    """Three at a time, in the order of STEPS, each one as soon as those that it comes after are done."""
+    """Four at a time, in the order of STEPS, each one as soon as those that it comes after are done."""
     outcomes: dict[str, Outcome] = {}
     waiting = list(steps)
     names = {step.name for step in steps}
