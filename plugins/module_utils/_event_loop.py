@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import selectors
+import math
+import select
 import socket
 import time
 import types
@@ -21,6 +22,8 @@ from collections.abc import Coroutine, Generator
 from typing import Any
 
 _READ, _WRITE, _SLEEP = "read", "write", "sleep"
+#: Seconds that one call of poll may wait; it takes no more than 24 days.
+_LONGEST = 3600.0
 
 
 class DeadlineExpired(Exception):
@@ -50,14 +53,15 @@ async def sleep_until(moment: float) -> None:
 
 
 class _Task:
-    __slots__ = ("coroutine", "loop", "turn", "sock")
+    __slots__ = ("coroutine", "descriptor", "loop", "turn")
 
     def __init__(self, loop: EventLoop, coroutine: Coroutine[Any, Any, None]) -> None:
         self.loop = loop
         self.coroutine = coroutine
         #: Grows at every wake-up, so that a timer set for an earlier wait is known to be stale.
         self.turn = 0
-        self.sock: socket.socket | None = None
+        #: What it waits for, where that is a socket.
+        self.descriptor: int | None = None
 
     def wake(self, value: bool) -> None:
         self.turn += 1
@@ -69,7 +73,9 @@ class EventLoop:
 
     def __init__(self) -> None:
         self.ready: deque[tuple[_Task, bool | None]] = deque()
-        self._selector = selectors.DefaultSelector()
+        # A few hundred sockets that each wait briefly: poll needs no system call to begin and end a wait, epoll two.
+        self._poll = select.poll()
+        self._waiting: dict[int, _Task] = {}
         self._timers: list[tuple[float, int, _Task, int]] = []
         self._order = itertools.count()
         self._alive = 0
@@ -81,15 +87,12 @@ class EventLoop:
 
     def run(self) -> None:
         """Run until every coroutine has ended."""
-        try:
-            while self._alive:
-                while self.ready:
-                    task, value = self.ready.popleft()
-                    self._step(task, value)
-                if self._alive:
-                    self._wait()
-        finally:
-            self._selector.close()
+        while self._alive:
+            while self.ready:
+                task, value = self.ready.popleft()
+                self._step(task, value)
+            if self._alive:
+                self._wait()
 
     def _step(self, task: _Task, value: bool | None) -> None:
         try:
@@ -98,19 +101,21 @@ class EventLoop:
             self._alive -= 1
             return
         if kind != _SLEEP:
-            event = selectors.EVENT_READ if kind == _READ else selectors.EVENT_WRITE
-            self._selector.register(subject, event, task)
-            task.sock = subject
+            task.descriptor = subject.fileno()
+            self._poll.register(task.descriptor, select.POLLIN if kind == _READ else select.POLLOUT)
+            self._waiting[task.descriptor] = task
         heapq.heappush(self._timers, (deadline, next(self._order), task, task.turn))
 
     def _wait(self) -> None:
         timers = self._timers
         while timers and timers[0][3] != timers[0][2].turn:
             heapq.heappop(timers)
-        pause = max(0.0, timers[0][0] - time.monotonic()) if timers else None
-        for key, _events in self._selector.select(pause):
-            self._release(key.data)
-            key.data.wake(True)
+        # Rounded up to the next millisecond: never too early for the timer.
+        pause = math.ceil(min(max(0.0, timers[0][0] - time.monotonic()), _LONGEST) * 1000) if timers else None
+        for descriptor, _events in self._poll.poll(pause):
+            task = self._waiting[descriptor]
+            self._release(task)
+            task.wake(True)
         now = time.monotonic()
         while timers and timers[0][0] <= now:
             _moment, _order, task, turn = heapq.heappop(timers)
@@ -119,6 +124,7 @@ class EventLoop:
                 task.wake(False)
 
     def _release(self, task: _Task) -> None:
-        if task.sock is not None:
-            self._selector.unregister(task.sock)
-            task.sock = None
+        if task.descriptor is not None:
+            self._poll.unregister(task.descriptor)
+            del self._waiting[task.descriptor]
+            task.descriptor = None
