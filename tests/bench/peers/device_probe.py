@@ -23,7 +23,7 @@ PLAYBOOK = """\
         devices: "{{ ansible_play_hosts_all }}"
         trust_anchors: ["{{ root }}"]
         depth: "{{ depth }}"
-        timeout: "{{ timeout }}"
+        timeout: "{{ seconds }}"
         dest: observations.jsonl
       delegate_to: localhost
       run_once: true
@@ -53,7 +53,7 @@ class DeviceProbe:
         """A play over an inventory of these devices."""
         inventory = write_inventory(folder, targets)
         (folder / "probe.yml").write_text(PLAYBOOK, encoding="utf-8")
-        settings = ("-e", f"depth={self.depth} timeout={self.timeout}", "-e", f"root={farm.authority.root}")
+        settings = ("-e", f"depth={self.depth} seconds={self.timeout}", "-e", f"root={farm.authority.root}")
         return Call(
             (command("ansible-playbook"), "-i", str(inventory), *settings, "probe.yml"),
             f"ansible-playbook -i inventory.yml probe.yml    # one device_probe task, depth: {self.depth}",
