@@ -8,7 +8,6 @@ from __future__ import annotations
 import concurrent.futures
 import socket
 import time
-from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_book import Account, Book, NoTry
@@ -17,6 +16,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_lines 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_ssh import try_ssh
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_told import Told
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._address_guard import AddressClaim
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session import (
     Allowance,
     PortClosed,
@@ -112,8 +112,8 @@ class _Visit:
             "outcome": outcome,
             "reason": reason,
             "detail": detail,
-            "started_at": _iso(started),
-            "finished_at": _iso(time.time()),
+            "started_at": iso(started),
+            "finished_at": iso(time.time()),
             "results": self._results,
         }
 
@@ -216,7 +216,7 @@ class _Visit:
         if refusal.result == "limit_reached":
             at, result = self._book.last(account, trial["service"], trial["number"])
             if result == "accepted":
-                return "accepted", f"as seen on {_iso(at)}; not tried again: {refusal}"
+                return "accepted", f"as seen on {iso(at)}; not tried again: {refusal}"
         return refusal.result, str(refusal)
 
     def _already_open(self, trial: dict[str, Any]) -> bool:
@@ -257,7 +257,3 @@ def _numeric(address: str) -> str:
         return str(socket.getaddrinfo(address, None, type=socket.SOCK_STREAM)[0][4][0])
     except (OSError, UnicodeError):
         raise SessionFailed("name_not_resolved", f"the name {address} leads to no address") from None
-
-
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

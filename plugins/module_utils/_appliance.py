@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import concurrent.futures
 import time
-from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._address_guard import AddressClaim
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._appliance_http import ask_over_http
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._appliance_openssh import ask_over_openssh
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._appliance_ssh import ask_over_paramiko
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session import Allowance, SessionFailed
 
 _TRANSPORTS = {
@@ -84,8 +84,8 @@ def _ask(device: dict[str, Any], secret: dict[str, str], timeout: float, device_
         "outcome": outcome,
         "reason": reason,
         "detail": without_secrets(detail, secret),
-        "started_at": _iso(started),
-        "finished_at": _iso(time.time()),
+        "started_at": iso(started),
+        "finished_at": iso(time.time()),
         "answers": answers,
     }
 
@@ -103,7 +103,3 @@ def _place_of(problem: BaseException) -> str:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return "" if trace is None else f"at {trace.tb_frame.f_code.co_name}:{trace.tb_lineno}"
-
-
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -9,7 +9,6 @@ import base64
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host import (
@@ -18,6 +17,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host 
     NotSupported,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_trust import pem_certificates
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
 
 _MAX_CHAIN = 10
 
@@ -234,8 +234,7 @@ def config_backup(host: Host, options: dict[str, Any]) -> dict[str, Any]:
         raise NotPermitted(f"{closed} may be looked into by a privileged login only")
     if newest is None:
         return {"config_backup": {"made_at": None, "path": None}}
-    made_at = datetime.fromtimestamp(newest[0], timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return {"config_backup": {"made_at": made_at, "path": newest[1]}}
+    return {"config_backup": {"made_at": iso(newest[0], "seconds"), "path": newest[1]}}
 
 
 def system(host: Host, _options: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host import (
@@ -19,6 +19,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host 
     NotPermitted,
     NotSupported,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
 
 LOG_FILES = (
     "/var/log/nginx/*error.log*",
@@ -300,15 +301,15 @@ def tls_failures(host: Host, options: dict[str, Any]) -> dict[str, Any]:
     groups = sorted(tally.groups.values(), key=lambda group: (-group.count, group.cause, group.peer or ""))
     return {
         "tls_failures": {
-            "since": _iso(since),
+            "since": iso(since, "seconds"),
             "total": tally.total,
             "groups": [
                 {
                     "peer": group.peer,
                     "cause": group.cause,
                     "count": group.count,
-                    "first_at": None if group.first is None else _iso(group.first),
-                    "last_at": None if group.last is None else _iso(group.last),
+                    "first_at": None if group.first is None else iso(group.first, "seconds"),
+                    "last_at": None if group.last is None else iso(group.last, "seconds"),
                     "sample": group.sample,
                 }
                 for group in groups
@@ -349,7 +350,3 @@ def _newest_first(host: Host, patterns: list[str], since: float) -> list[str]:
         if state is not None and state.modified >= since:
             found.append((state.modified, path))
     return [path for _modified, path in sorted(found, reverse=True)]
-
-
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 import os
 import re
-from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host import Host
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
 
 _ZONE_FOLDER = "/zoneinfo/"
 #: Process name as the kernel keeps it (15 characters) -> client.
@@ -320,6 +320,6 @@ def _iso(moment: float | None) -> str | None:
     if not moment:
         return None
     try:
-        return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return iso(moment, "seconds")
     except (OverflowError, ValueError, OSError):
         return None

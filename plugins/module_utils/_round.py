@@ -17,7 +17,8 @@ from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._address_guard import AddressClaim
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._event_loop import EventLoop, sleep_until
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._visit import DeviceVisit, Settings, iso
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._visit import DeviceVisit, Settings
 
 #: How often a busy address is tried again.
 _BUSY_SECONDS = 0.25

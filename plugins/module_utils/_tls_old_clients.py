@@ -14,7 +14,7 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import IO, Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_logs import (
@@ -22,6 +22,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_logs 
     stamp,
     tls_failure_cause,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_found import Log
 
 #: Bytes of text that are read of one log with its rotated files.
@@ -191,6 +192,4 @@ def _lines(path: str) -> Iterator[str]:
 
 
 def _iso(moment: float | None) -> str | None:
-    if moment is None:
-        return None
-    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return None if moment is None else iso(moment, "seconds")

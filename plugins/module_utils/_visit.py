@@ -16,7 +16,6 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _http_date, _sntp
@@ -31,6 +30,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._event_loop im
     readable,
     sleep_until,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._services import HTTP_SERVICES
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._starttls import (
     ConnectionClosed,
@@ -468,8 +468,3 @@ class DeviceVisit:
                 self.ports[str(port)] = "closed" if error.kind == "refused" else "filtered"
                 return
         self.ports[str(port)] = self._answered[port]
-
-
-def iso(moment: float) -> str:
-    """Epoch seconds as ISO 8601 in UTC, to the millisecond."""
-    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -8,9 +8,10 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import describe_certificate
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._names import name_match
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._trust import TrustJudge
@@ -163,8 +164,8 @@ def interpret_gateway(
         "device": device,
         "source": "gateway",
         "vantage": "localhost",
-        "started_at": _iso(asked),
-        "finished_at": _iso(answered),
+        "started_at": iso(asked),
+        "finished_at": iso(answered),
         "outcome": "observed",
         "reason": None,
     }
@@ -191,7 +192,3 @@ def interpret_gateway(
             for entry in facts["certificate_files"]
         ]
     return observation
-
-
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

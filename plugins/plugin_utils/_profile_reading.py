@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import ENTRIES, FACTS, Profile, Reading
 
 SCHEMA_VERSION = 1
@@ -326,7 +327,7 @@ def _sample(
 def _store(observation: dict[str, Any], name: str, value: Any) -> None:
     head, _dot, tail = name.partition(".")
     if FACTS[name] == "moment":
-        value = _iso(value[0])
+        value = iso(value[0], "seconds")
     if name == "trust_stores.fingerprints_sha256":
         observation[head] = [
             {"kind": "system", "path": "", "readable": True, "fingerprints_sha256": sorted(set(value)), "detail": ""}
@@ -441,16 +442,12 @@ def _instant(value: Any) -> str | None:
         moment = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
     except ValueError:
         return None
-    return None if moment.tzinfo is None else _iso(moment.timestamp())
+    return None if moment.tzinfo is None else iso(moment.timestamp(), "seconds")
 
 
 def _day(value: Any) -> str | None:
     match = re.match(r"\d{4}-\d\d-\d\d(?!\d)", str(value).strip()) if value is not None else None
     return match[0] if match else None
-
-
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _word(value: Any) -> str:

@@ -1,0 +1,13 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Moments as observations write them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+
+def iso(moment: float, precision: str = "milliseconds") -> str:
+    """Epoch seconds as ISO 8601 in UTC. `precision`: milliseconds | seconds."""
+    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec=precision).replace("+00:00", "Z")
