@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import time
 import zlib
 from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
@@ -20,12 +18,13 @@ from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._access_plan import (
     AccessPlan,
     access_observation,
     plan_access,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import load_certificates, pem_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._host_variables import HostVariables
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import (
     clinical_login,
     device_card,
@@ -38,6 +37,13 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile impor
     ProfileError,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._signatures import CRYPTOGRAPHY_ERROR
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._task_options import (
+    anchor_texts,
+    at_least,
+    named_once,
+    profile_folders,
+    writable_file,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._unshown import Unshown
 
 display = Display()
@@ -74,12 +80,15 @@ class ActionModule(ActionBase):
                 "trying passwords on these devices, and where that is written."
             )
         _validated, options = self.validate_argument_spec(_ARGUMENTS)
-        self._check_options(options)
+        try:
+            _check_options(options)
+            book = ProfileBook(profile_folders(options["profile_folders"], self._loader.path_dwim))
+            anchors = anchor_texts(options["trust_anchors"], self._loader.path_dwim)
+            dest = writable_file(options["dest"])
+        except ValueError as error:
+            raise AnsibleActionFail(f"access_check: {error}") from None
         hostvars = task_vars.get("hostvars") or {}
         vantage = str(self._task.delegate_to or task_vars.get("inventory_hostname") or "localhost")
-        book = ProfileBook([self._folder(folder) for folder in options["profile_folders"]])
-        anchors = self._anchors(options["trust_anchors"])
-        dest = self._writable_dest(options["dest"])
 
         plans: dict[str, AccessPlan] = {}
         left: dict[str, _Left] = {}
@@ -87,10 +96,11 @@ class ActionModule(ActionBase):
         for name in options["devices"]:
             if name not in hostvars:
                 raise AnsibleActionFail(f"access_check: '{name}' is not in the inventory.")
-            card = device_card(name, hostvars[name])
+            variables = HostVariables(hostvars, name)
+            card = device_card(name, variables)
             consented += card["consent"]
             try:
-                plans[name] = self._plan(card, hostvars[name], book, options, bool(anchors))
+                plans[name] = self._plan(card, variables, book, options, bool(anchors))
             except _Left as problem:
                 left[name] = problem
                 if problem.reason == "inventory_invalid":
@@ -107,7 +117,7 @@ class ActionModule(ActionBase):
             display.warning(
                 f"access_check: {missing} devices were not tried: the vantage has no paramiko 3.4 or newer."
             )
-        at = _iso(time.time())
+        at = iso(time.time())
         observations = []
         for name in options["devices"]:
             if name in checked and name in plans:
@@ -137,59 +147,9 @@ class ActionModule(ActionBase):
     # -- what the task was given
 
     @staticmethod
-    def _check_options(options: Mapping[str, Any]) -> None:
-        for option, least in (
-            ("timeout", 0.1),
-            ("device_timeout", 0.1),
-            ("pause", 0),
-            ("concurrency", 1),
-            ("tries_per_day", 1),
-        ):
-            if not options[option] >= least:
-                raise AnsibleActionFail(f"access_check: {option} must be at least {least}, not {options[option]}.")
-        if options["tries_per_day"] > _MOST_TRIES:
-            raise AnsibleActionFail(
-                f"access_check: tries_per_day must be at most {_MOST_TRIES}, not {options['tries_per_day']}: more "
-                "would lock accounts."
-            )
-        twice = [name for name, count in Counter(options["devices"]).items() if count > 1]
-        if twice:
-            raise AnsibleActionFail(f"access_check: the device name '{twice[0]}' is given twice.")
-
-    def _folder(self, folder: str) -> str:
-        path = self._local_path(folder)
-        if not os.path.isdir(path):
-            raise AnsibleActionFail(f"access_check: profile_folders: '{folder}' is no folder.")
-        return path
-
-    def _local_path(self, path: str) -> str:
-        """Looked for from the working directory, then beside the playbook."""
-        path = os.path.expanduser(path)
-        return path if os.path.isabs(path) or os.path.exists(path) else str(self._loader.path_dwim(path))
-
-    def _anchors(self, sources: list[str]) -> list[str]:
-        try:
-            paths = [source if "-----BEGIN" in source else self._local_path(source) for source in sources]
-            return [pem_text(der) for der in load_certificates(paths)]
-        except ValueError as error:
-            raise AnsibleActionFail(f"access_check: {error}") from None
-
-    @staticmethod
-    def _writable_dest(dest: str | None) -> str | None:
-        if not dest:
-            return None
-        dest = os.path.abspath(os.path.expanduser(dest))
-        folder = os.path.dirname(dest)
-        if os.path.isdir(dest):
-            raise AnsibleActionFail(f"access_check: dest '{dest}' is a folder; name a file in it.")
-        if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-            raise AnsibleActionFail(f"access_check: dest: '{folder}' is no folder that can be written to.")
-        return dest
-
-    @staticmethod
     def _plan(
         card: Mapping[str, Any],
-        variables: Mapping[str, Any],
+        variables: HostVariables,
         book: ProfileBook,
         options: Mapping[str, Any],
         has_anchors: bool,
@@ -247,6 +207,15 @@ class ActionModule(ActionBase):
         return dict(json.loads(zlib.decompress(base64.b64decode(result["checked"])))), None
 
 
+def _check_options(options: Mapping[str, Any]) -> None:
+    at_least(options, _LIMITS)
+    if options["tries_per_day"] > _MOST_TRIES:
+        raise ValueError(
+            f"tries_per_day must be at most {_MOST_TRIES}, not {options['tries_per_day']}: more would lock accounts."
+        )
+    named_once(options["devices"])
+
+
 def _statistics(devices: list[str], consented: int, observations: list[dict[str, Any]]) -> dict[str, Any]:
     outcomes = Counter(observation["outcome"] for observation in observations)
     return {
@@ -256,10 +225,8 @@ def _statistics(devices: list[str], consented: int, observations: list[dict[str,
     }
 
 
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
+#: The least that each option may be.
+_LIMITS = {"timeout": 0.1, "device_timeout": 0.1, "pause": 0, "concurrency": 1, "tries_per_day": 1}
 #: Beyond this, no device that locks accounts would still be open.
 _MOST_TRIES = 10
 _HANDED_ON = (

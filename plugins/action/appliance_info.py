@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import time
 import zlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
@@ -21,13 +19,14 @@ from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import load_certificates, pem_text
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._host_variables import HostVariables
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret import (
     VantageClock,
     vantage_clock,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import device_card, login_card
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._login_observation import login_observation
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._observation_file import write_observations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import (
     JMESPATH_ERROR,
@@ -37,6 +36,13 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile impor
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_reading import read_answers
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._signatures import CRYPTOGRAPHY_ERROR
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._task_options import (
+    anchor_texts,
+    at_least,
+    named_once,
+    profile_folders,
+    writable_file,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._unshown import Unshown
 
 display = Display()
@@ -78,12 +84,15 @@ class ActionModule(ActionBase):
             if problem:
                 raise AnsibleActionFail(missing_required_lib(library) + "\n" + problem)
         _validated, options = self.validate_argument_spec(_ARGUMENTS)
-        self._check_options(options)
+        try:
+            _check_options(options)
+            book = ProfileBook(profile_folders(options["profile_folders"], self._loader.path_dwim))
+            anchors = anchor_texts(options["trust_anchors"], self._loader.path_dwim)
+            dest = writable_file(options["dest"])
+        except ValueError as error:
+            raise AnsibleActionFail(f"appliance_info: {error}") from None
         hostvars = task_vars.get("hostvars") or {}
         vantage = str(self._task.delegate_to or task_vars.get("inventory_hostname") or "localhost")
-        book = ProfileBook([self._folder(folder) for folder in options["profile_folders"]])
-        anchors = self._anchors(options["trust_anchors"])
-        dest = self._writable_dest(options["dest"])
 
         plans: dict[str, _Plan] = {}
         left: dict[str, _Left] = {}
@@ -103,7 +112,7 @@ class ActionModule(ActionBase):
 
         answers, clock, problem_text = self._ask(plans, anchors, options, task_vars)
         self._warn_of_missing_programs(answers)
-        at = _iso(time.time())
+        at = iso(time.time())
         observations = []
         for name in options["devices"]:
             if name in plans and name in answers:
@@ -114,7 +123,8 @@ class ActionModule(ActionBase):
             lost = _Left("vantage_lost", problem_text or "")
             reason = left.get(name, lost)
             outcome = "aborted" if reason is lost else "skipped"
-            observations.append(_unasked(name, vantage, at, outcome, reason))
+            detail = reason.detail or None
+            observations.append(login_observation(name, "appliance", vantage, (at, at), outcome, reason.reason, detail))
         outcomes = Counter(observation["outcome"] for observation in observations)
         result: dict[str, Any] = {
             "changed": False,
@@ -135,48 +145,6 @@ class ActionModule(ActionBase):
         return result
 
     # -- what the task was given
-
-    @staticmethod
-    def _check_options(options: Mapping[str, Any]) -> None:
-        for option, least in (("timeout", 0.1), ("device_timeout", 0.1), ("concurrency", 1)):
-            if not options[option] >= least:
-                raise AnsibleActionFail(f"appliance_info: {option} must be at least {least}, not {options[option]}.")
-        twice = [name for name, count in Counter(options["devices"]).items() if count > 1]
-        if twice:
-            raise AnsibleActionFail(f"appliance_info: the device name '{twice[0]}' is given twice.")
-        for name, outputs in (options["recorded"] or {}).items():
-            if not isinstance(outputs, Mapping):
-                raise AnsibleActionFail(f"appliance_info: recorded: {name}: output names with their texts are needed.")
-
-    def _folder(self, folder: str) -> str:
-        path = self._local_path(folder)
-        if not os.path.isdir(path):
-            raise AnsibleActionFail(f"appliance_info: profile_folders: '{folder}' is no folder.")
-        return path
-
-    def _local_path(self, path: str) -> str:
-        """Looked for from the working directory, then beside the playbook."""
-        path = os.path.expanduser(path)
-        return path if os.path.isabs(path) or os.path.exists(path) else str(self._loader.path_dwim(path))
-
-    def _anchors(self, sources: list[str]) -> list[str]:
-        try:
-            paths = [source if "-----BEGIN" in source else self._local_path(source) for source in sources]
-            return [pem_text(der) for der in load_certificates(paths)]
-        except ValueError as error:
-            raise AnsibleActionFail(f"appliance_info: {error}") from None
-
-    @staticmethod
-    def _writable_dest(dest: str | None) -> str | None:
-        if not dest:
-            return None
-        dest = os.path.abspath(os.path.expanduser(dest))
-        folder = os.path.dirname(dest)
-        if os.path.isdir(dest):
-            raise AnsibleActionFail(f"appliance_info: dest '{dest}' is a folder; name a file in it.")
-        if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-            raise AnsibleActionFail(f"appliance_info: dest: '{folder}' is no folder that can be written to.")
-        return dest
 
     @staticmethod
     def _plan(
@@ -266,6 +234,14 @@ class ActionModule(ActionBase):
                 display.warning(f"appliance_info: {len(affected)} devices were not asked: {affected[0]}.")
 
 
+def _check_options(options: Mapping[str, Any]) -> None:
+    at_least(options, {"timeout": 0.1, "device_timeout": 0.1, "concurrency": 1})
+    named_once(options["devices"])
+    for name, outputs in (options["recorded"] or {}).items():
+        if not isinstance(outputs, Mapping):
+            raise ValueError(f"recorded: {name}: output names with their texts are needed.")
+
+
 def _missing_in_login(profile: Profile, login: Mapping[str, Any]) -> str | None:
     """What the profile's way to log in needs and `device_login` does not give."""
     way = "ssh" if profile.transport in ("ssh", "openssh") else profile.http.get("authentication", "none")
@@ -290,7 +266,7 @@ def _missing_in_login(profile: Profile, login: Mapping[str, Any]) -> str | None:
 
 def _recorded(saved: Mapping[str, Any]) -> dict[str, Any]:
     """Saved answers in the form of fresh ones, but without a time: a clock read then proves nothing now."""
-    at = _iso(time.time())
+    at = iso(time.time())
     return {
         name: {
             "outcome": "observed",
@@ -305,26 +281,6 @@ def _recorded(saved: Mapping[str, Any]) -> dict[str, Any]:
         }
         for name, outputs in saved.items()
     }
-
-
-def _unasked(name: str, vantage: str, at: str, outcome: str, why: _Left) -> dict[str, Any]:
-    observation = {
-        "schema_version": 1,
-        "device": name,
-        "source": "appliance",
-        "vantage": vantage,
-        "started_at": at,
-        "finished_at": at,
-        "outcome": outcome,
-        "reason": why.reason,
-    }
-    if why.detail:
-        observation["detail"] = why.detail
-    return observation
-
-
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 _ARGUMENTS: dict[str, Any] = {

@@ -25,11 +25,8 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._fetch import SCHEMES, FetchError, fetch
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import (
-    CertificateSourceError,
-    der_of_entry,
-    load_certificates,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import der_of_entry, load_certificates
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._host_variables import HostVariables
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret import (
     VantageClock,
@@ -56,6 +53,11 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._ocsp import (
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._revocation import load_crls
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._signatures import CRYPTOGRAPHY_ERROR
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._task_options import (
+    at_least,
+    local_source,
+    writable_file,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._trust import TrustJudge
 
 display = Display()
@@ -69,6 +71,16 @@ _CRL_SECONDS = 20.0
 _OCSP_SECONDS = 10.0
 #: A responder that failed so often is not asked about the rest of the fleet.
 _OCSP_FAILURES = 8
+#: The least that each option may be.
+_LIMITS = {
+    "timeout": 0.1,
+    "device_timeout": 0.1,
+    "concurrency": 1,
+    "rate": 0,
+    "pause": 0,
+    "connection_budget": 1,
+    "max_bytes": 4096,
+}
 _VISIT_OPTIONS = (
     "depth",
     "timeout",
@@ -99,10 +111,17 @@ class ActionModule(ActionBase):
         if CRYPTOGRAPHY_ERROR:
             raise AnsibleActionFail(missing_required_lib("cryptography") + "\n" + CRYPTOGRAPHY_ERROR)
         _validated, options = self.validate_argument_spec(_ARGUMENTS)
-        self._check_limits(options)
+        try:
+            at_least(options, _LIMITS)
+        except ValueError as error:
+            raise AnsibleActionFail(f"device_probe: {error}") from None
         cards = self._cards(options["devices"], task_vars.get("hostvars") or {})
-        judge_parts = self._trust_sources(options)
-        dest = self._writable_dest(options["dest"])
+        try:
+            anchors = load_certificates([self._local(source) for source in options["trust_anchors"]])
+            crls = self._revocation_lists(options["crls"])
+            dest = writable_file(options["dest"])
+        except ValueError as error:
+            raise AnsibleActionFail(f"device_probe: {error}") from None
 
         vantage = str(self._vantage(task_vars))
         begun = time.monotonic()
@@ -111,15 +130,13 @@ class ActionModule(ActionBase):
         raw, clock, problem = self._visit(visited, options, task_vars, vantage)
 
         now = datetime.now(timezone.utc)
-        judge = TrustJudge(
-            judge_parts[0], intermediates=intermediates_of(certificates_of(raw.values())), crls=judge_parts[1]
-        )
+        judge = TrustJudge(anchors, intermediates=intermediates_of(certificates_of(raw.values())), crls=crls)
         observations = [
             self._observation(card, raw, judge, vantage, now, clock, bool(options["crls"]))
             for card in cards + visited[len(consenting) :]
         ]
         if options["ocsp"]:
-            _ask_ocsp(options["ocsp"], observations, judge_parts[0], now)
+            _ask_ocsp(options["ocsp"], observations, anchors, now)
         outcomes = Counter(observation["outcome"] for observation in observations[: len(cards)])
         result: dict[str, Any] = {
             "changed": False,
@@ -146,20 +163,6 @@ class ActionModule(ActionBase):
         return result
 
     # -- what the task was given
-
-    @staticmethod
-    def _check_limits(options: Mapping[str, Any]) -> None:
-        for option, least in (
-            ("timeout", 0.1),
-            ("device_timeout", 0.1),
-            ("concurrency", 1),
-            ("rate", 0),
-            ("pause", 0),
-            ("connection_budget", 1),
-            ("max_bytes", 4096),
-        ):
-            if not options[option] >= least:
-                raise AnsibleActionFail(f"device_probe: {option} must be at least {least}, not {options[option]}.")
 
     @staticmethod
     def _cards(devices: list[Any], hostvars: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -189,20 +192,12 @@ class ActionModule(ActionBase):
             cards.append(card)
         return cards
 
-    def _trust_sources(self, options: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
-        try:
-            anchors = load_certificates([self._local_source(source) for source in options["trust_anchors"]])
-            crls = self._revocation_lists(options["crls"])
-        except (CertificateSourceError, ValueError) as error:
-            raise AnsibleActionFail(f"device_probe: {error}") from None
-        return anchors, crls
-
     def _revocation_lists(self, sources: list[str]) -> list[Any]:
         """From files and addresses. A list that can't be had from an address leaves trust not assessed."""
         lists: list[Any] = []
         for source in sources:
             if not source.lower().startswith(SCHEMES):
-                lists += load_crls([self._local_source(source)])
+                lists += load_crls([self._local(source)])
                 continue
             try:
                 lists += load_crls([fetch(source, _CRL_SECONDS, _MAX_CRL)])
@@ -213,24 +208,8 @@ class ActionModule(ActionBase):
                 )
         return lists
 
-    def _local_source(self, source: str) -> str:
-        """A file is looked for from the working directory, then beside the playbook."""
-        if "-----BEGIN" in source:
-            return source
-        path = os.path.expanduser(source)
-        return path if os.path.isabs(path) or os.path.exists(path) else str(self._loader.path_dwim(path))
-
-    @staticmethod
-    def _writable_dest(dest: str | None) -> str | None:
-        if not dest:
-            return None
-        dest = os.path.abspath(os.path.expanduser(dest))
-        folder = os.path.dirname(dest)
-        if os.path.isdir(dest):
-            raise AnsibleActionFail(f"device_probe: dest '{dest}' is a folder; name a file in it.")
-        if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-            raise AnsibleActionFail(f"device_probe: dest: '{folder}' is no folder that can be written to.")
-        return dest
+    def _local(self, source: str) -> str:
+        return local_source(source, self._loader.path_dwim)
 
     def _vantage(self, task_vars: Mapping[str, Any]) -> str:
         return self._task.delegate_to or task_vars.get("inventory_hostname") or "localhost"
@@ -353,7 +332,7 @@ class ActionModule(ActionBase):
         clock: VantageClock,
         ask_revocation: bool,
     ) -> dict[str, Any]:
-        at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        at = iso(now.timestamp())
         if card["invalid"]:
             return unvisited(card["name"], vantage, at, "skipped", "inventory_invalid", card["invalid"])
         if not card["consent"]:

@@ -5,19 +5,20 @@
 
 from __future__ import annotations
 
-import os
 import time
-from datetime import datetime, timezone
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import clean_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret import interpret_gateway
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._login_observation import login_observation
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._observation_file import append_observation
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._signatures import CRYPTOGRAPHY_ERROR
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._task_options import writable_file
 
 
 class ActionModule(ActionBase):
@@ -33,7 +34,10 @@ class ActionModule(ActionBase):
         if CRYPTOGRAPHY_ERROR:
             raise AnsibleActionFail(missing_required_lib("cryptography") + "\n" + CRYPTOGRAPHY_ERROR)
         arguments = dict(self._task.args)
-        dest = self._writable_dest(arguments.pop("dest", None))
+        try:
+            dest = writable_file(str(arguments.pop("dest", None) or ""))
+        except ValueError as error:
+            raise AnsibleActionFail(f"gateway_info: {error}") from None
         device = str(task_vars.get("inventory_hostname"))
         asked = time.time()
         try:
@@ -66,18 +70,6 @@ class ActionModule(ActionBase):
         self._keep(dest, observation)
         return result
 
-    @staticmethod
-    def _writable_dest(dest: Any) -> str | None:
-        if not dest:
-            return None
-        path = os.path.abspath(os.path.expanduser(str(dest)))
-        folder = os.path.dirname(path)
-        if os.path.isdir(path):
-            raise AnsibleActionFail(f"gateway_info: dest '{path}' is a folder; name a file in it.")
-        if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-            raise AnsibleActionFail(f"gateway_info: dest: '{folder}' is no folder that can be written to.")
-        return path
-
     def _keep(self, dest: str | None, observation: dict[str, Any]) -> None:
         if dest is None or self._task.check_mode:
             return
@@ -89,18 +81,5 @@ class ActionModule(ActionBase):
 
 def _unasked(device: str, outcome: str, reason: str, detail: str, asked: float) -> dict[str, Any]:
     """The observation of a gateway that told nothing."""
-    started, finished = (
-        datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        for moment in (asked, time.time())
-    )
-    return {
-        "schema_version": 1,
-        "device": device,
-        "source": "gateway",
-        "vantage": "localhost",
-        "started_at": started,
-        "finished_at": finished,
-        "outcome": outcome,
-        "reason": reason,
-        "detail": clean_text(detail),
-    }
+    times = (iso(asked), iso(time.time()))
+    return login_observation(device, "gateway", "localhost", times, outcome, reason, clean_text(detail))

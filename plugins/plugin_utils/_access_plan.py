@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._access_profile import PORTS
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._login_observation import login_observation
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import Profile
 
 _CLEAR = ("http", "telnet")
@@ -122,15 +123,9 @@ def access_observation(
     name: str, vantage: str, checked: Mapping[str, Any], trials: Sequence[Mapping[str, Any]] = ()
 ) -> dict[str, Any]:
     """The observation of one device. `checked`: outcome, reason, detail, times, and the results of `trials`."""
-    observation: dict[str, Any] = {
-        "schema_version": 1,
-        "device": name,
-        "source": "access",
-        "vantage": vantage,
-        **{key: checked[key] for key in ("started_at", "finished_at", "outcome", "reason")},
-    }
-    if checked.get("detail"):
-        observation["detail"] = checked["detail"]
+    times = (checked["started_at"], checked["finished_at"])
+    detail = checked.get("detail") or None
+    observation = login_observation(name, "access", vantage, times, checked["outcome"], checked["reason"], detail)
     for trial, result in zip(trials, checked.get("results") or [], strict=False):
         entry = {"service": trial["service"], "port": trial["port"]}
         if trial["as"]:

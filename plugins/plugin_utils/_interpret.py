@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import describe_certificate
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._login_observation import login_observation
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._names import name_match
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._trust import TrustJudge
 
@@ -159,16 +160,7 @@ def interpret_gateway(
     `asked`, `answered`: control node; `started`, `finished`: gateway; epoch seconds. The clock's offset is bounded by
     the four of them; `comparable` false: what was recorded earlier has no offset any more.
     """
-    observation: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "device": device,
-        "source": "gateway",
-        "vantage": "localhost",
-        "started_at": iso(asked),
-        "finished_at": iso(answered),
-        "outcome": "observed",
-        "reason": None,
-    }
+    observation = login_observation(device, "gateway", "localhost", (iso(asked), iso(answered)), "observed")
     observation.update({key: value for key, value in facts.items() if key != "clock_read_at"})
     if "clock_read_at" in facts and comparable:
         clock = VantageClock() if same_machine else vantage_clock(asked, answered, started, finished)

@@ -16,9 +16,9 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._login_observation import login_observation
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import ENTRIES, FACTS, Profile, Reading
 
-SCHEMA_VERSION = 1
 #: What is read of one text, of one of its lines, and of one list.
 _MAX_TEXT = 262_144
 _MAX_LINE = 1000
@@ -58,19 +58,10 @@ def read_answers(
     or {"text": None, "error", "status"}}}; `asked` and `answered` in epoch seconds of the vantage, whose clock is
     `clock_offset` ahead of ours, or None for what was recorded earlier and can't be compared any more.
     """
-    observation: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "device": device,
-        "source": "appliance",
-        "vantage": vantage,
-        "profile": profile.name,
-        "started_at": raw["started_at"],
-        "finished_at": raw["finished_at"],
-        "outcome": raw["outcome"],
-        "reason": raw.get("reason"),
-    }
-    if raw.get("detail"):
-        observation["detail"] = _word(raw["detail"])
+    times = (raw["started_at"], raw["finished_at"])
+    detail = _word(raw["detail"]) if raw.get("detail") else None
+    observation = login_observation(device, "appliance", vantage, times, raw["outcome"], raw.get("reason"), detail)
+    observation["profile"] = profile.name
     if raw["outcome"] == "observed" or raw["answers"]:
         _read_facts(observation, profile, raw["answers"], clock_offset, clock_uncertainty)
     return observation
