@@ -30,6 +30,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory imp
     device_card,
     reach_card,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._login_observation import NotAsked
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._observation_file import write_observations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import (
     JMESPATH_ERROR,
@@ -49,15 +50,6 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._unshown impor
 display = Display()
 
 _OUTCOMES = ("observed", "unreachable", "skipped", "aborted")
-
-
-class _Left(Exception):
-    """A device that is not visited."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(detail or reason)
-        self.reason = reason
-        self.detail = detail
 
 
 class ActionModule(ActionBase):
@@ -91,7 +83,7 @@ class ActionModule(ActionBase):
         vantage = str(self._task.delegate_to or task_vars.get("inventory_hostname") or "localhost")
 
         plans: dict[str, AccessPlan] = {}
-        left: dict[str, _Left] = {}
+        left: dict[str, NotAsked] = {}
         consented = 0
         for name in options["devices"]:
             if name not in hostvars:
@@ -101,7 +93,7 @@ class ActionModule(ActionBase):
             consented += card["consent"]
             try:
                 plans[name] = self._plan(card, variables, book, options, bool(anchors))
-            except _Left as problem:
+            except NotAsked as problem:
                 left[name] = problem
                 if problem.reason == "inventory_invalid":
                     display.warning(f"access_check: {name} is left out: {problem.detail}")
@@ -124,7 +116,7 @@ class ActionModule(ActionBase):
                 observations.append(access_observation(name, vantage, checked[name], plans[name].task["trials"]))
                 continue
             lost = name not in left
-            reason = _Left("vantage_lost", problem_text or "") if lost else left[name]
+            reason = NotAsked("vantage_lost", problem_text or "") if lost else left[name]
             unvisited = {
                 "started_at": at,
                 "finished_at": at,
@@ -154,27 +146,27 @@ class ActionModule(ActionBase):
         options: Mapping[str, Any],
         has_anchors: bool,
     ) -> AccessPlan:
-        """What is tried on one device; _Left when nothing is."""
+        """What is tried on one device; NotAsked when nothing is."""
         if card["invalid"]:
-            raise _Left("inventory_invalid", card["invalid"])
+            raise NotAsked("inventory_invalid", card["invalid"])
         if not card["consent"]:
-            raise _Left("consent_missing")
+            raise NotAsked("consent_missing")
         if card["in_use"] is not False:
             said = "device_in_use is not recorded" if card["in_use"] is None else "device_in_use is true"
-            raise _Left("device_in_use", f"{said}: passwords are tried only where it is false")
+            raise NotAsked("device_in_use", f"{said}: passwords are tried only where it is false")
         if not card["profile"]:
-            raise _Left("profile_missing")
+            raise NotAsked("profile_missing")
         try:
             profile = book.get(card["profile"])
         except ProfileError as error:
-            raise _Left("inventory_invalid", f"device_profile: {error}") from None
+            raise NotAsked("inventory_invalid", f"device_profile: {error}") from None
         reach, clinical = reach_card(variables), clinical_login(variables)
         problem = reach["invalid"] or clinical["invalid"]
         if problem:
-            raise _Left("inventory_invalid", problem)
+            raise NotAsked("inventory_invalid", problem)
         plan = plan_access(card, reach, clinical, profile, options["known_hosts"], has_anchors)
         if not plan.task["trials"]:
-            raise _Left("nothing_to_try", f"the profile {profile.name} has neither factory_credentials nor admin")
+            raise NotAsked("nothing_to_try", f"the profile {profile.name} has neither factory_credentials nor admin")
         return plan
 
     # -- trying

@@ -26,7 +26,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret imp
     vantage_clock,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import device_card, login_card
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._login_observation import login_observation
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._login_observation import NotAsked, login_observation
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._observation_file import write_observations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import (
     JMESPATH_ERROR,
@@ -60,15 +60,6 @@ class _Plan:
     secrets: dict[str, str]
 
 
-class _Left(Exception):
-    """A device that is not asked."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(detail or reason)
-        self.reason = reason
-        self.detail = detail
-
-
 class ActionModule(ActionBase):
     """See the documentation of the module appliance_info."""
 
@@ -95,7 +86,7 @@ class ActionModule(ActionBase):
         vantage = str(self._task.delegate_to or task_vars.get("inventory_hostname") or "localhost")
 
         plans: dict[str, _Plan] = {}
-        left: dict[str, _Left] = {}
+        left: dict[str, NotAsked] = {}
         consented = 0
         for name in options["devices"]:
             if name not in hostvars:
@@ -105,7 +96,7 @@ class ActionModule(ActionBase):
             consented += card["consent"]
             try:
                 plans[name] = self._plan(card, variables, book, options)
-            except _Left as problem:
+            except NotAsked as problem:
                 left[name] = problem
                 if problem.reason == "inventory_invalid":
                     display.warning(f"appliance_info: {name} is left out: {problem.detail}")
@@ -120,7 +111,7 @@ class ActionModule(ActionBase):
                     read_answers(plans[name].profile, name, vantage, answers[name], clock.offset, clock.uncertainty)
                 )
                 continue
-            lost = _Left("vantage_lost", problem_text or "")
+            lost = NotAsked("vantage_lost", problem_text or "")
             reason = left.get(name, lost)
             outcome = "aborted" if reason is lost else "skipped"
             detail = reason.detail or None
@@ -150,26 +141,26 @@ class ActionModule(ActionBase):
     def _plan(
         card: Mapping[str, Any], variables: HostVariables, book: ProfileBook, options: Mapping[str, Any]
     ) -> _Plan:
-        """How one device is asked; _Left when it is not."""
+        """How one device is asked; NotAsked when it is not."""
         if card["invalid"]:
-            raise _Left("inventory_invalid", card["invalid"])
+            raise NotAsked("inventory_invalid", card["invalid"])
         recorded = options["recorded"]
         if recorded is not None and card["name"] not in recorded:
-            raise _Left("not_recorded")
+            raise NotAsked("not_recorded")
         if recorded is None and not card["consent"]:
-            raise _Left("consent_missing")
+            raise NotAsked("consent_missing")
         if not card["profile"]:
-            raise _Left("profile_missing")
+            raise NotAsked("profile_missing")
         try:
             profile = book.get(card["profile"])
         except ProfileError as error:
-            raise _Left("inventory_invalid", f"device_profile: {error}") from None
+            raise NotAsked("inventory_invalid", f"device_profile: {error}") from None
         if recorded is not None:
             return _Plan(profile, {}, {})
         login = login_card(variables)
         problem = login["invalid"] or _missing_in_login(profile, login)
         if problem:
-            raise _Left("inventory_invalid", problem)
+            raise NotAsked("inventory_invalid", problem)
         task = {
             "name": card["name"],
             "address": card["address"],

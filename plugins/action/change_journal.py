@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import time
 import uuid
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -17,6 +18,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_control import (
     KINDS,
     VARIABLES,
@@ -38,7 +40,7 @@ display = Display()
 
 _RECORDED = tuple(event for event in EVENTS if event not in ("authorised", "refused"))
 # A device that a batch leaves so ends the run.
-_STOPPED = ("authorised", "began", "changed", "failed", "rolled_back", "left_open")
+_STOPPING = ("began", "changed", "failed", "rolled_back", "left_open")
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "event": {"type": "str", "required": True, "choices": ["ask", *_RECORDED, "summary"]},
@@ -51,6 +53,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "id": {"type": "str", "default": ""},
     "files": {"type": "list", "elements": "dict", "default": []},
     "detail": {"type": "str", "default": ""},
+    "stopping": {"type": "list", "elements": "str", "default": []},
     "language": {"type": "str", "choices": ["fr", "en", "both"], "default": "both"},
 }
 
@@ -108,9 +111,8 @@ class ActionModule(ActionBase):
         return {"id": options["id"]}
 
     def _entry(self, options: Mapping[str, Any], task_vars: Mapping[str, Any], event: str) -> dict[str, Any]:
-        moment = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         return {
-            "at": moment.replace("+00:00", "Z"),
+            "at": iso(time.time()),
             "id": options["id"],
             "device": str(task_vars["inventory_hostname"]),
             "ticket": options["ticket"],
@@ -123,21 +125,24 @@ class ActionModule(ActionBase):
 
     def _summary(self, options: Mapping[str, Any], task_vars: Mapping[str, Any], language: str) -> dict[str, Any]:
         hostvars = task_vars["hostvars"]
-        known = {
-            str(name): {key: hostvars[name].get(key) for key in ("change_control_state", "change_control_refusal")}
-            for name in task_vars["ansible_play_hosts_all"]
-        }
+        known = {str(name): _stated(HostVariables(hostvars, name)) for name in task_vars["ansible_play_hosts_all"]}
+        stopping = set(options["stopping"])
+        for name in stopping & known.keys():  # what ended before its first event has failed as well
+            if known[name]["change_control_state"] in (None, "", "authorised"):
+                known[name]["change_control_state"] = "failed"
         states = summary_states(known)
         active, batch = task_vars.get("ansible_play_hosts") or [], task_vars.get("ansible_play_batch") or []
         to_come = [name for name in active if name not in batch and not known[str(name)]["change_control_state"]]
-        failing = [
-            name for state in ("began", "changed", "failed", "rolled_back", "left_open") for name in states[state]
-        ]
-        done = not to_come or (bool(failing) and not self._task.check_mode)
+        failing = any(states[state] for state in _STOPPING) and not self._task.check_mode
+        done = not to_come or failing or bool(stopping)
         if done and not self._task.no_log:
             lines = summary_lines(known, options["kind"], options["ticket"], language, bool(self._task.check_mode))
             display.display("\n".join(lines))
         return {"states": states, "shown": done}
+
+
+def _stated(variables: HostVariables) -> dict[str, Any]:
+    return {key: variables.get(key) for key in ("change_control_state", "change_control_refusal")}
 
 
 def _deciding(task_vars: Mapping[str, Any]) -> dict[str, Any]:

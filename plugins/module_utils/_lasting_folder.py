@@ -30,7 +30,7 @@ def open_folder(path: str, vouched_by: str) -> str:
     """
     place = os.path.realpath(os.path.expanduser(path))
     if not vouched_by.strip():
-        why = fleeting(place, _mounts())
+        why = fleeting(place, mounted())
         if why:
             raise FolderUnfit(
                 f"state_dir '{path}' {why}: name a folder on a lasting disk of the vantage, such as "
@@ -82,7 +82,8 @@ def _unescaped(text: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
 
 
-def _mounts() -> str:
+def mounted() -> str:
+    """The kernel's list of mounts; empty where there is none."""
     try:
         with open(_MOUNTS, encoding="utf-8", errors="surrogateescape") as handle:
             return handle.read()

@@ -13,7 +13,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._lasting_folder import filesystem_of, fleeting
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._lasting_folder import (
+    filesystem_of,
+    fleeting,
+    mounted,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_journal import (
     ChainError,
     check_chain,
@@ -22,7 +26,6 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_journa
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_words import change_text
 
 LOCK_SECONDS = 60
-_MOUNTS = "/proc/self/mountinfo"
 
 
 class JournalError(Exception):
@@ -48,7 +51,7 @@ def journal_path(given: str | None, vouched_by: str) -> str:
     path = os.path.abspath(os.path.expanduser(given.strip()))
     folder = os.path.realpath(os.path.dirname(path))
     if not vouched_by.strip():
-        mounts = _mounts()
+        mounts = mounted()
         if fleeting(folder, mounts):
             raise JournalError("journal_fleeting", path=given, kind=filesystem_of(folder, mounts) or "?")
     return os.path.join(folder, os.path.basename(path))
@@ -160,11 +163,3 @@ def _sync_folder(folder: str) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _mounts() -> str:
-    try:
-        with open(_MOUNTS, encoding="utf-8", errors="surrogateescape") as handle:
-            return handle.read()
-    except OSError:
-        return ""

@@ -10,6 +10,15 @@ from typing import Any
 SCHEMA_VERSION = 1
 
 
+class NotAsked(Exception):
+    """A device that one does not log in on; `reason` and `detail` are those of its observation."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(detail or reason)
+        self.reason = reason
+        self.detail = detail
+
+
 def login_observation(
     device: str,
     source: str,

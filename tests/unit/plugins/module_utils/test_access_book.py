@@ -248,7 +248,7 @@ def test_a_folder_is_made_for_us_alone(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(FolderUnfit, match="name a folder on a lasting disk"):
         open_folder("/dev/shm/x", " ")
     monkeypatch.setattr(_lasting_folder, "_EMPTIED", ())
-    monkeypatch.setattr(_lasting_folder, "_mounts", lambda: MOUNTS)
+    monkeypatch.setattr(_lasting_folder, "mounted", lambda: MOUNTS)
     assert open_folder(str(place), "") == str(place)
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
     place.chmod(0o750)
@@ -294,6 +294,6 @@ def test_a_link_into_memory_is_followed(tmp_path: Path, monkeypatch: pytest.Monk
     link = tmp_path / "state"
     link.symlink_to("/dev/shm")
     monkeypatch.setattr(_lasting_folder, "_EMPTIED", ())
-    monkeypatch.setattr(_lasting_folder, "_mounts", lambda: MOUNTS)
+    monkeypatch.setattr(_lasting_folder, "mounted", lambda: MOUNTS)
     with pytest.raises(FolderUnfit, match="tmpfs"):
         open_folder(str(link), "")

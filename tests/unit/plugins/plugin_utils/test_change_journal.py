@@ -151,7 +151,7 @@ def test_a_place_that_is_emptied_is_refused_unless_somebody_vouches(place: str) 
 @pytest.mark.parametrize("kind", ["tmpfs", "overlay"])
 def test_a_container_s_layer_is_refused(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        journal_file, "_mounts", lambda: f"1 1 0:1 / / rw - ext4 x rw\n2 1 0:2 / /srv rw - {kind} x rw\n"
+        journal_file, "mounted", lambda: f"1 1 0:1 / / rw - ext4 x rw\n2 1 0:2 / /srv rw - {kind} x rw\n"
     )
     with pytest.raises(JournalError) as caught:
         journal_path("/srv/changes.jsonl", "")
