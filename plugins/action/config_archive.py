@@ -26,6 +26,28 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._private_folde
 
 _ENDINGS = {"": ".tar.gz", "age": ".tar.gz.age", "gpg": ".tar.gz.gpg"}
 _MOST = 256 * 1024 * 1024
+# What the gateway's half is told.
+_SENT = {
+    "taken": ("state", "paths", "settings", "recipients", "private_keys"),
+    "restored": ("state", "kept_in", "change_id"),
+    "undone": ("state", "kept_in"),
+    "settled": ("state", "kept_in"),
+}
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "state": {"type": "str", "choices": list(_SENT), "default": "taken"},
+    "paths": {"type": "list", "elements": "str", "default": []},
+    "settings": {"type": "list", "elements": "str", "default": []},
+    "recipients": {"type": "list", "elements": "str", "default": []},
+    "private_keys": {"type": "bool", "default": False},
+    "kept_in": {"type": "str"},
+    "change_id": {"type": "str", "default": ""},
+    "dest": {"type": "str", "default": ""},
+    "name": {"type": "str", "default": "backup"},
+    "gnupg_home": {"type": "str"},
+    "src": {"type": "str", "default": ""},
+    "identity": {"type": "str"},
+}
 
 
 class _Failed(Exception):
@@ -41,26 +63,27 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Save the files of the host, or put them back."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        options = dict(self._task.args)
-        task_vars = task_vars or {}
+        if "archive" in self._task.args:
+            message = "config_archive: archive is not for playbooks: name the archive's file in src."
+            return {**result, "failed": True, "changed": False, "msg": message}
+        needed = [("state", state, ("kept_in",)) for state in ("undone", "settled")]
+        _validation, options = self.validate_argument_spec(ARGUMENTS, required_if=needed)
+        work = {"taken": self._taken, "restored": self._restored}.get(options["state"], self._on_gateway)
         try:
-            if options.get("archive"):
-                raise _Failed("archive is not for playbooks: name the archive's file in src")
-            work = self._restored if options.get("state") == "restored" else self._taken
-            result.update(work(options, task_vars))
+            result.update(work(options, task_vars or {}))
         except (_Failed, _encryption.EncryptionError, ArchiveError, FolderError) as error:
             result.update(failed=True, changed=False, msg=f"config_archive: {error}.")
         return result
 
     def _taken(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        recipients = [str(recipient) for recipient in options.get("recipients") or []]
+        recipients = options["recipients"]
         program = _encryption.chosen(recipients)
         device = str(task_vars["inventory_hostname"])
-        if not options.get("dest"):
+        if not options["dest"]:
             raise _Failed("dest is missing: name a folder of the control node (config_backup_dir)")
-        dest = os.path.abspath(os.path.expanduser(str(options["dest"])))
+        dest = os.path.abspath(os.path.expanduser(options["dest"]))
         private_folder(dest, make=False)
-        if options.get("private_keys") and not recipients:
+        if options["private_keys"] and not recipients:
             raise _Failed("private keys are saved encrypted only: give recipients (config_backup_recipients)")
         answer = self._on_gateway(options, task_vars)
         if answer.get("failed"):
@@ -78,11 +101,11 @@ class ActionModule(ActionBase):
         if hashlib.sha256(content).hexdigest() != answer["content_sha256"]:
             raise _Failed("the archive did not arrive as it was sent")
         read(content)
-        stored = _encryption.encrypt(content, recipients, options.get("gnupg_home")) if program else content
+        stored = _encryption.encrypt(content, recipients, options["gnupg_home"]) if program else content
         folder = private_folder(os.path.join(private_folder(dest, make=True), _slug(device)), make=True)
         moment = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         # A random part: two runs of one second must not meet.
-        name = f"{moment}-{_slug(str(options.get('name') or 'backup'))}-{secrets.token_hex(3)}{_ENDINGS[program]}"
+        name = f"{moment}-{_slug(options['name'] or 'backup')}-{secrets.token_hex(3)}{_ENDINGS[program]}"
         told["path"] = os.path.join(folder, name)
         told["sha256"] = write_new(told["path"], stored)
         if not program:
@@ -90,24 +113,23 @@ class ActionModule(ActionBase):
         return told
 
     def _restored(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        if not options.get("src"):
+        if not options["src"]:
             raise _Failed("src is missing: name the archive on the control node (restore_archive)")
-        path = os.path.abspath(os.path.expanduser(str(options["src"])))
+        path = os.path.abspath(os.path.expanduser(options["src"]))
         device = str(task_vars["inventory_hostname"])
         if os.path.basename(os.path.dirname(path)) != _slug(device):
             raise _Failed(f"'{path}' is no backup of {device}: it must lie in a folder {_slug(device)}")
-        archive = _encryption.decrypt(_content(path), options.get("identity"), options.get("gnupg_home"))
+        archive = _encryption.decrypt(_content(path), options["identity"], options["gnupg_home"])
         try:
             read(archive)
         except ArchiveError as error:
             raise _Failed(f"'{path}' cannot be used: {error}") from None
-        answer = self._on_gateway({"state": "restored", "archive": base64.b64encode(archive).decode()}, task_vars)
-        answer.pop("invocation", None)
-        return answer
+        return self._on_gateway({**options, "archive": base64.b64encode(archive).decode()}, task_vars)
 
     def _on_gateway(self, options: Mapping[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """The module's answer. Neither what it is given nor what it says may be shown with -vvv: keys may be in it."""
-        arguments = {key: value for key, value in options.items() if key not in ("dest", "name", "src", "identity")}
+        sent = (*_SENT[options["state"]], "archive")
+        arguments = {key: value for key, value in options.items() if key in sent and value is not None}
         context = self._connection._play_context
         before, context.no_log = context.no_log, True
         try:

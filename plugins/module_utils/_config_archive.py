@@ -93,9 +93,18 @@ def take(paths: list[str], settings: list[str], with_keys: bool, with_passwords:
     paths: files and folders that must be in it; what is not there is written down as absent.
     settings: files, folders and patterns that are in it where they are there.
     """
+    return _saved(_everything(paths, settings), with_keys, with_passwords)
+
+
+def copies(paths: list[str]) -> tuple[dict[str, Any], bytes]:
+    """The same of these paths and nothing below them, keys and passwords too: it never leaves the gateway."""
+    return _saved(paths, True, True)
+
+
+def _saved(paths: list[str], with_keys: bool, with_passwords: bool) -> tuple[dict[str, Any], bytes]:
     manifest: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "files": [], "left_out": []}
     contents: dict[str, bytes] = {}
-    for path in _everything(paths, settings):
+    for path in paths:
         entry, data = _look(path)
         reason = secret_inside(path, data) if entry["type"] == "file" else None
         if (reason == "private_key" and not with_keys) or (reason == "password" and not with_passwords):
@@ -238,6 +247,23 @@ def sums(manifest: dict[str, Any], prefix: str = "") -> str:
     )
 
 
+def expected(entries: list[dict[str, Any]], changed: set[str]) -> dict[str, Any]:
+    """What the gateway's own tools must say of these entries of a manifest.
+
+    sums: as `sha256sum -c` takes them, of all; stat: what `stat -c '%u %g %a %n'` says of `paths`, those in `changed`
+    """
+    looked = [entry for entry in entries if entry["path"] in changed]
+    return {
+        "sums": sums({"files": entries}),
+        "paths": [entry["path"] for entry in looked],
+        "stat": [
+            f"{entry['uid']} {entry['gid']} {int(entry['mode'], 8):o} {entry['path']}"
+            for entry in looked
+            if entry["type"] != "absent"
+        ],
+    }
+
+
 def _backslash(path: str) -> str:
     return "\\" if _escaped(path) != path else ""
 
@@ -347,73 +373,86 @@ def restore(manifest: dict[str, Any], contents: dict[str, bytes], changes: list[
     """Make the changes that `differences` named. Every new file is written and checked beside its place before the
     first one is put in place; where that fails, nothing was changed. ArchiveError says what went wrong."""
     wanted = {entry["path"]: entry for entry in manifest["files"]}
-    entries = [wanted[change["path"]] for change in changes]
-    prepared: list[tuple[str, str]] = []
+    # Folders before what is in them.
+    entries = [wanted[path] for path in sorted(change["path"] for change in changes)]
+    going = {entry["path"] for entry in entries if entry["type"] == "absent"}
+    prepared: list[str] = []
     made: list[str] = []
+    path = ""
     try:
         for entry in entries:
-            _fits(entry)
-        for entry in sorted(entries, key=lambda item: str(item["path"])):
-            if entry["type"] == "directory":
-                _folder(entry, made)
+            path = entry["path"]
+            _fits(entry, going)
+        for entry in entries:
+            path = entry["path"]
+            if entry["type"] == "directory" and not os.path.isdir(path):
+                os.mkdir(path, 0o700)
+                made.append(path)
             elif entry["type"] in ("file", "link"):
-                beside = _beside(entry["path"])
-                prepared.append((beside, entry["path"]))
-                _write(entry, contents.get(entry["path"], b""), beside)
+                prepared.append(path)
+                _write(entry, contents.get(path, b""), beside(path))
     except (OSError, ArchiveError) as error:
-        _clear([beside for beside, _path in prepared], made)
-        why = f"{error.filename or ''}: {error.strerror}" if isinstance(error, OSError) else str(error)
-        raise ArchiveError(f"nothing was put back ({why.strip(': ')})") from None
+        _clear([beside(one) for one in prepared], made)
+        why = f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        raise ArchiveError(f"nothing was put back ({why})") from None
     done = 0
     try:
-        for beside, path in prepared:
-            os.rename(beside, path)
-            done += 1
         for entry in entries:
-            if entry["type"] == "absent":
-                _unlink(entry["path"])
-        for folder in {os.path.dirname(entry["path"]) for entry in entries}:
-            _sync(folder)
+            path = entry["path"]
+            if entry["type"] == "directory":
+                os.chown(path, entry["uid"], entry["gid"])
+                os.chmod(path, int(entry["mode"], 8))
+            elif entry["type"] in ("file", "link"):
+                os.rename(beside(path), path)
+                done += 1
+        for path in sorted(going, reverse=True):
+            _take_away(path)
+        for path in sorted({os.path.dirname(entry["path"]) for entry in entries}):
+            _sync(path)
     except OSError as error:
-        _clear([beside for beside, _path in prepared[done:]], [])
+        _clear([beside(one) for one in prepared[done:]], [])
         raise ArchiveError(
-            f"{done} of {len(prepared)} files were put back, each of them whole ({error.filename}: {error.strerror}); "
-            "run it again"
+            f"{done} of {len(prepared)} files were put back, each of them whole, then {path}: {error.strerror}"
         ) from None
 
 
-def _beside(path: str) -> str:
+def beside(path: str) -> str:
+    """Where a new file lies until it is put in place."""
     return os.path.join(os.path.dirname(path), "." + os.path.basename(path) + _SUFFIX)
 
 
-def _fits(entry: dict[str, Any]) -> None:
-    """Nothing is put back through a link that was not there, nor in the place of a folder."""
+def _fits(entry: dict[str, Any], going: set[str]) -> None:
+    """Nothing is put back through a link that was not there, nor in the place of a folder or of a device. A folder is
+    taken away only where all that is in it goes too."""
     path = entry["path"]
     if os.path.realpath(os.path.dirname(path)) != os.path.dirname(path):
         raise ArchiveError(f"{os.path.dirname(path)} leads elsewhere now: put that right first")
-    is_folder = os.path.isdir(path) and not os.path.islink(path)
-    if is_folder != (entry["type"] == "directory") and os.path.lexists(path):
-        raise ArchiveError(f"{path} is {'a folder' if is_folder else 'no folder any more'}: move it away first")
+    try:
+        mode = os.lstat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if entry["type"] == "absent" and stat.S_ISDIR(mode):
+        if all(os.path.join(path, name) in going for name in os.listdir(path)):
+            return
+        raise ArchiveError(f"{path} is a folder, and there is something in it: move it away first")
+    if stat.S_ISDIR(mode) != (entry["type"] == "directory"):
+        raise ArchiveError(
+            f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'no folder any more'}: move it away first"
+        )
+    if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+        raise ArchiveError(f"{path} is no file: move it away first")
 
 
-def _folder(entry: dict[str, Any], made: list[str]) -> None:
-    if not os.path.isdir(entry["path"]):
-        os.mkdir(entry["path"], 0o700)
-        made.append(entry["path"])
-    os.chown(entry["path"], entry["uid"], entry["gid"])
-    os.chmod(entry["path"], int(entry["mode"], 8))
-
-
-def _write(entry: dict[str, Any], data: bytes, beside: str) -> None:
-    parent = os.path.dirname(beside)
+def _write(entry: dict[str, Any], data: bytes, place: str) -> None:
+    parent = os.path.dirname(place)
     if not os.path.isdir(parent):
         raise ArchiveError(f"{parent} is missing, and is not in the backup: make it first")
-    _unlink(beside)
+    _unlink(place)
     if entry["type"] == "link":
-        os.symlink(entry["target"], beside)
-        os.chown(beside, entry["uid"], entry["gid"], follow_symlinks=False)
+        os.symlink(entry["target"], place)
+        os.chown(place, entry["uid"], entry["gid"], follow_symlinks=False)
         return
-    handle = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    handle = os.open(place, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "w+b") as file:
         file.write(data)
         file.flush()
@@ -425,7 +464,7 @@ def _write(entry: dict[str, Any], data: bytes, beside: str) -> None:
         os.fsync(handle)
         file.seek(0)
         if hashlib.sha256(file.read()).hexdigest() != entry["sha256"]:
-            raise ArchiveError(f"{beside} was not written as it should be")
+            raise ArchiveError(f"{place} was not written as it should be")
 
 
 def _clear(files: list[str], folders: list[str]) -> None:
@@ -441,6 +480,13 @@ def _unlink(path: str) -> None:
         os.unlink(path)
     except FileNotFoundError:
         return
+
+
+def _take_away(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        os.rmdir(path)
+    else:
+        _unlink(path)
 
 
 def _sync(folder: str) -> None:

@@ -20,15 +20,17 @@ description:
   - With O(state=restored), verifies an archive and puts back what differs. Every file is written beside its place
     first; nothing is changed where one of them cannot be. What was not there is removed, a private key that was left
     on the gateway is left, and so is a file that came since.
+  - With O(kept_in), the files that are going to be replaced are kept on the gateway first. O(state=undone) puts them
+    back as they were, also after an interrupted run; O(state=settled) forgets them, once the files were verified.
   - Asks nobody's leave. Most people use the roles P(biomed.cert_hygiene.config_backup#role) and
     P(biomed.cert_hygiene.change_control#role), and the playbook C(biomed.cert_hygiene.restore_backup).
 author:
   - The biomed.cert_hygiene authors (@biomed-cert-hygiene)
 options:
   state:
-    description: Whether to save or to put back.
+    description: Whether to save, to put back, to undo that, or to forget what undoing it needs.
     type: str
-    choices: [taken, restored]
+    choices: [taken, restored, undone, settled]
     default: taken
   paths:
     description: Files and folders that a change may touch. One that is not there is written down as absent.
@@ -67,13 +69,23 @@ options:
   identity:
     description: With O(state=restored), the file on the control node with the age identity that reads the archive.
     type: str
+  kept_in:
+    description:
+      - With O(state=restored), a folder of the gateway (0700) for the files as they were. This module makes it, and
+        beside it C(O(kept_in).json) (0600). Where that is there already, nothing is put back.
+      - Required with O(state=undone) and O(state=settled).
+    type: path
+  change_id:
+    description: With O(kept_in), a name for this change, such as its RV(biomed.cert_hygiene.change_journal#module:id).
+    type: str
+    default: ""
   archive:
     description: Used between the control node's half of this module and the gateway's.
     type: str
 attributes:
   check_mode:
     support: full
-    description: Says what would be saved, or put back. Writes nothing.
+    description: Says what would be saved, put back or undone. Writes nothing.
   diff_mode:
     support: none
     description: Which files would be put back is returned; their content is not shown.
@@ -100,6 +112,19 @@ EXAMPLES = r"""
   biomed.cert_hygiene.config_archive:
     state: restored
     src: "{{ backup.path }}"
+    kept_in: /var/lib/cert-hygiene/restore
+  become: true
+
+- name: Undo that
+  biomed.cert_hygiene.config_archive:
+    state: undone
+    kept_in: /var/lib/cert-hygiene/restore
+  become: true
+
+- name: Forget the files as they were
+  biomed.cert_hygiene.config_archive:
+    state: settled
+    kept_in: /var/lib/cert-hygiene/restore
   become: true
 """
 
@@ -124,12 +149,12 @@ left_out:
   elements: dict
 changes:
   description: What was put back, or would be, with C(path), C(type) and C(what) differed.
-  returned: O(state=restored)
+  returned: with the states restored and undone
   type: list
   elements: dict
 files:
   description: The same files as M(biomed.cert_hygiene.change_journal) takes them, with their hashes.
-  returned: O(state=restored)
+  returned: with the states restored and undone
   type: list
   elements: dict
 keys_left:
@@ -142,36 +167,125 @@ extra:
   returned: O(state=restored)
   type: list
   elements: str
-sums:
-  description: The hashes of the files as C(sha256sum --check) takes them.
-  returned: O(state=restored)
+expected:
+  description: What the gateway's own tools must say once it is done.
+  returned: with the states restored and undone
+  type: dict
+  contains: &expected
+    sums:
+      description: The hashes of the files as C(sha256sum -c) takes them.
+      type: str
+    paths:
+      description: The paths of what was changed.
+      type: list
+      elements: str
+    stat:
+      description: The lines of C(stat -c '%u %g %a %n') for these paths. One that must not be there has none.
+      type: list
+      elements: str
+left_open:
+  description: Whether O(kept_in) kept a restore that was neither verified nor undone.
+  returned: O(state=undone)
+  type: bool
+whole:
+  description: Whether all its files were in place.
+  returned: O(state=undone)
+  type: bool
+change_id:
+  description: The name that it was given.
+  returned: O(state=undone)
   type: str
+wanted:
+  description: What the gateway's own tools must say where it is finished instead of undone.
+  returned: O(state=undone)
+  type: dict
+  contains: *expected
 """
 
 import base64
 import hashlib
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _config_kept as keeping
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._config_archive import (
     ArchiveError,
     differences,
+    expected,
     read,
     restore,
-    sums,
     take,
 )
 
 
+def taken(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """State taken: the archive is handed over."""
+    encrypted = bool(params["recipients"])
+    manifest, archive = take(params["paths"], params["settings"], encrypted and params["private_keys"], encrypted)
+    answer: dict[str, Any] = {"changed": False, "manifest": manifest}
+    if not check:
+        answer["content"] = base64.b64encode(archive).decode("ascii")
+        answer["content_sha256"] = hashlib.sha256(archive).hexdigest()
+    return answer
+
+
+def restored(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """State restored."""
+    manifest, contents = read(base64.b64decode(params["archive"] or ""))
+    found = differences(manifest)
+    changed = {change["path"] for change in found["changes"]}
+    if changed and not check:
+        if params["kept_in"]:
+            with keeping.at_work(params["kept_in"]) as place:
+                keeping.keep(params["kept_in"], place, manifest, found["changes"], params["change_id"])
+                restore(manifest, contents, found["changes"])
+        else:
+            restore(manifest, contents, found["changes"])
+    return {"changed": bool(changed), "expected": expected(manifest["files"], changed), **found}
+
+
+def undone(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """State undone."""
+    left = keeping.kept(params["kept_in"])
+    if left is None:
+        return {"changed": False, "left_open": False, "changes": [], "files": []}
+    found = differences(left.before)
+    paths = {entry["path"] for entry in left.before["files"]}
+    answer = {
+        "changed": bool(found["changes"]),
+        "left_open": True,
+        "whole": left.whole,
+        "change_id": left.change_id,
+        "changes": found["changes"],
+        "files": found["files"],
+        "expected": expected(left.before["files"], paths),
+        "wanted": expected(left.wanted["files"], paths),
+    }
+    if not check:
+        with keeping.at_work(params["kept_in"]):
+            keeping.undo(left)
+    return answer
+
+
+def settled(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """State settled."""
+    folder = params["kept_in"]
+    return {"changed": keeping.kept(folder) is not None if check else keeping.settle(folder)}
+
+
 def main() -> None:
-    """The gateway's half: hands the archive over, or puts one back."""
+    """The gateway's half: hands the archive over, puts one back, or undoes that."""
+    states = {"taken": taken, "restored": restored, "undone": undone, "settled": settled}
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["taken", "restored"], "default": "taken"},
+            "state": {"type": "str", "choices": list(states), "default": "taken"},
             "paths": {"type": "list", "elements": "str", "default": []},
             "settings": {"type": "list", "elements": "str", "default": []},
             "recipients": {"type": "list", "elements": "str", "default": []},
             "private_keys": {"type": "bool", "default": False},
+            "kept_in": {"type": "path"},
+            "change_id": {"type": "str", "default": ""},
             "archive": {"type": "str", "no_log": True},
             # Taken by the action.
             "dest": {"type": "str"},
@@ -180,25 +294,11 @@ def main() -> None:
             "src": {"type": "str"},
             "identity": {"type": "str", "no_log": False},
         },
+        required_if=[("state", "undone", ("kept_in",)), ("state", "settled", ("kept_in",))],
         supports_check_mode=True,
     )
-    params = module.params
-    encrypted = bool(params["recipients"])
     try:
-        if params["state"] == "taken":
-            manifest, archive = take(
-                params["paths"], params["settings"], encrypted and params["private_keys"], encrypted
-            )
-            answer = {"manifest": manifest}
-            if not module.check_mode:
-                answer["content"] = base64.b64encode(archive).decode("ascii")
-                answer["content_sha256"] = hashlib.sha256(archive).hexdigest()
-            module.exit_json(changed=False, **answer)
-        manifest, contents = read(base64.b64decode(params["archive"] or ""))
-        found = differences(manifest)
-        if found["changes"] and not module.check_mode:
-            restore(manifest, contents, found["changes"])
-        module.exit_json(changed=bool(found["changes"]), sums=sums(manifest), **found)
+        module.exit_json(**states[module.params["state"]](module.params, module.check_mode))
     except ArchiveError as error:
         module.fail_json(msg=f"config_archive: {error}.")
 
