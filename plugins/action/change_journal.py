@@ -142,7 +142,8 @@ class ActionModule(ActionBase):
 
 
 def _stated(variables: HostVariables) -> dict[str, Any]:
-    return {key: variables.get(key) for key in ("change_control_state", "change_control_refusal")}
+    names = ("change_control_state", "change_control_refusal", "change_control_note")
+    return {name: variables.get(name) for name in names}
 
 
 def _deciding(task_vars: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,8 @@ PREFIX = ".cert-hygiene-"
 #: A trust store is far smaller; what is larger is something else.
 MAX_BYTES = 32 * 1024 * 1024
 _LOCK_SECONDS = 30.0
+#: Of free space, beside a file's own size: the certificate that is added, and what its file system needs for itself.
+_MARGIN = 16 * 1024
 
 
 class StoreProblem(Exception):
@@ -86,6 +88,28 @@ def _take(lock: int, folder: str) -> None:
             if time.monotonic() > deadline:
                 raise StoreProblem(f"another run has been changing {folder} for {_LOCK_SECONDS:g} s") from None
             time.sleep(0.1)
+
+
+def check_room(paths: list[str], copies: str | None = None) -> None:
+    """See that each file could be written anew beside itself, and copied into the folder `copies`.
+
+    Asked before the first change, since a command that runs out of space half-way leaves less than it found.
+    StoreProblem where a file system would not take it.
+    """
+    wanted: dict[int, int] = {}
+    for path in paths:
+        size = os.path.getsize(path) if os.path.exists(path) else 0
+        for folder in {os.path.dirname(path), copies or os.path.dirname(path)}:
+            there = folder
+            while not os.path.isdir(there):
+                there = os.path.dirname(there)
+            device, system = os.stat(there).st_dev, os.statvfs(there)
+            wanted[device] = wanted.get(device, 0) + size + _MARGIN
+            free = (system.f_bfree if os.geteuid() == 0 else system.f_bavail) * system.f_frsize
+            if system.f_flag & os.ST_RDONLY:
+                raise StoreProblem(f"{folder} cannot be written to: Read-only file system")
+            if system.f_blocks and free < wanted[device]:  # some file systems count no blocks
+                raise StoreProblem(f"{folder} cannot be written to: No space left on device")
 
 
 def write(path: str, data: bytes, mode: int = 0o600) -> None:

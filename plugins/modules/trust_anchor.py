@@ -222,6 +222,20 @@ kept:
     sha256:
       description: SHA-256 of its content; none where it was not there.
       type: str
+undone:
+  description: The change that was undone.
+  returned: with the state restored, where a change was kept
+  type: dict
+  contains:
+    state:
+      description: V(present) or V(absent).
+      type: str
+    fingerprint_sha256:
+      description: The certificate that it was about.
+      type: str
+    in_system:
+      description: Whether it added the certificate to the system's own store, or removed it there.
+      type: bool
 left_open:
   description: Whether O(kept_in) keeps a change that is neither put back nor settled.
   returned: always
@@ -236,7 +250,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _anchor_kept as keeping
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_bundle import BundleStore
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_files import StoreProblem, sha256
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_files import StoreProblem, check_room, sha256
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_java import JavaStore
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_nss import NssStore
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_plan import (
@@ -289,16 +303,19 @@ class Run:
         self.result["left_open"] = bool(folder and keeping.kept(folder))
         if not todo:
             return
-        if folder:
-            if self.result["left_open"] and not check:
+        if self.result["left_open"]:
+            if not check:
                 raise StoreProblem(
                     f"an earlier change was left open ({folder}.json): put it back first (state: restored)"
                 )
-            if not check:
-                system = any(store.kind == "system" for store, _plan in todo)
-                kept = list(dict.fromkeys(path for _store, plan in todo for path in plan.kept))
-                keeping.keep(folder, kept, system, {"fingerprint_sha256": anchor.fingerprint, "state": params["state"]})
-                self.result["left_open"] = True
+        else:
+            check_room(paths, folder)
+        if folder and not check:
+            system = [plan for store, plan in todo if store.kind == "system"]
+            kept = list(dict.fromkeys(path for _store, plan in todo for path in plan.kept))
+            note = {"fingerprint_sha256": anchor.fingerprint, "state": params["state"]}
+            keeping.keep(folder, kept, bool(system), {**note, "in_system": any(plan.kept for plan in system)})
+            self.result["left_open"] = True
         self.result["changed"] = True
         if check:
             return
@@ -318,6 +335,11 @@ class Run:
         if state is None:
             return
         self.result["left_open"] = True
+        self.result["undone"] = {
+            "state": str(state.get("state", "")),
+            "fingerprint_sha256": str(state.get("fingerprint_sha256", "")),
+            "in_system": state.get("in_system") is True,
+        }
         self.result["kept"] = [{"path": file["path"], "sha256": file["before_sha256"]} for file in state["files"]]
         before = {file["path"]: sha256(file["path"]) for file in state["files"]}
         differing = [file["path"] for file in state["files"] if before[file["path"]] != file["before_sha256"]]
@@ -408,7 +430,7 @@ class Run:
 
 def _told(store: Store, plan: Plan, anchor: Anchor) -> dict[str, Any]:
     told = {"kind": store.kind, "path": store.path, "change": plan.change, "command": plan.command, "tested": True}
-    lines = [line for line in plan.after if line.startswith(anchor.fingerprint)]
+    lines = [line for line in (*plan.after, *plan.before) if line.startswith(anchor.fingerprint)]
     told["entry"] = lines[0][len(anchor.fingerprint) + 1 :] if lines else ""
     if isinstance(store, SystemStore):
         told.update(layout=store.layout.name, tested=store.layout.tested)

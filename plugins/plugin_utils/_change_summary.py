@@ -12,7 +12,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_journa
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_words import change_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import visible
 
-_STATE, _REFUSAL = "change_control_state", "change_control_refusal"
+_STATE, _REFUSAL, _NOTE = "change_control_state", "change_control_refusal", "change_control_note"
 
 UNTOUCHED = "untouched"
 _ORDER = (
@@ -26,8 +26,8 @@ Known = Mapping[str, Mapping[str, Any]]
 def summary_states(known: Known) -> dict[str, list[str]]:
     """The devices by state, gravest first, in the order given.
 
-    known: name -> change_control_state (an event of the journal; None where the run did not get there) and
-    change_control_refusal
+    known: name -> change_control_state (an event of the journal; None where the run did not get there),
+    change_control_refusal, and change_control_note (what a role adds for the people)
     """
     states: dict[str, list[str]] = {state: [] for state in _ORDER}
     for name, facts in known.items():
@@ -45,7 +45,8 @@ def summary_lines(known: Known, kind: str, ticket: str, language: str, checking:
     for state, names in summary_states(known).items():
         for name in names:
             text = change_text(f"summary.{state}", language)
-            if state == "refused":
-                text = text + change_text("summary.colon", language) + visible(known[name].get(_REFUSAL))
+            said = known[name].get(_REFUSAL if state == "refused" else _NOTE)
+            if said:
+                text += change_text("summary.colon", language) + visible(said)
             lines.append(f"  {visible(name, 60):<{width}}  {text}")
     return lines

@@ -170,7 +170,7 @@ FAILURES: dict[str, tuple[str, str, dict[str, Any], str, list[str]]] = {
         f"umount {ANCHORS}",
         {},
         "No space left on device",
-        ["began", "rolled_back"],
+        ["failed"],
     ),
     "full-state": (
         "mkdir /var/lib/cert-hygiene; mount -t tmpfs -o size=4k tmpfs /var/lib/cert-hygiene; "
@@ -178,14 +178,14 @@ FAILURES: dict[str, tuple[str, str, dict[str, Any], str, list[str]]] = {
         "umount /var/lib/cert-hygiene",
         {},
         "No space left on device",
-        ["began", "failed"],
+        ["failed"],
     ),
     "read-only": (
         f"mount -t tmpfs -o ro tmpfs {ANCHORS}",
         f"umount {ANCHORS}",
         {},
         "Read-only",
-        ["began", "rolled_back"],
+        ["failed"],
     ),
     "command": (
         f"cat > /usr/local/sbin/update-ca-certificates <<'X'\n{BROKEN_COMMAND}X\n"
@@ -200,8 +200,8 @@ FAILURES: dict[str, tuple[str, str, dict[str, Any], str, list[str]]] = {
         "",
         "",
         {"root_ca_restart": "restart", "root_ca_services": ["no-such-service"]},
-        "no-such-service",
-        ["began", "left_open"],
+        "Not running: no-such-service",
+        ["failed"],
     ),
     "no-server": ("", "", {"root_ca_verify": {"host": "192.0.2.1", "port": 9}}, "could not be verified", ["failed"]),
     "unreachable": ("ip link set eth0 down", "ip link set eth0 up", {}, "cannot be reached", ["failed"]),

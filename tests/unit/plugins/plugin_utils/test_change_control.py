@@ -127,7 +127,7 @@ def test_the_summary_says_of_every_device_what_became_of_it() -> None:
     known = {
         "gw-1": {"change_control_state": "verified"},
         "gw-2": {"change_control_state": "refused", "change_control_refusal": "no \x1b[31mticket"},
-        "gw-3": {"change_control_state": "rolled_back"},
+        "gw-3": {"change_control_state": "rolled_back", "change_control_note": "the new root stays"},
         "gw-4": {"change_control_state": None},
     }
     assert summary_states(known)["untouched"] == ["gw-4"]
@@ -135,7 +135,7 @@ def test_the_summary_says_of_every_device_what_became_of_it() -> None:
     for line in (
         "gw-1  changed and verified",
         "gw-2  skipped: no [U+001B][31mticket",
-        "gw-3  rolled back",
+        "gw-3  rolled back: the new root stays",
         "gw-4  not reached",
     ):
         assert line in lines
