@@ -24,6 +24,7 @@ _CHRONY_CONFIGURATION = (
     "/etc/chrony.d/*.conf",
 )
 _NTPD_CONFIGURATION = ("/etc/ntpsec/ntp.conf", "/etc/ntp.conf")
+_NTPSEC_FOLDER = ("/etc/ntpsec/ntp.d/*.conf",)
 _TIMESYNCD_CONFIGURATION = (
     "/etc/systemd/timesyncd.conf",
     "/etc/systemd/timesyncd.conf.d/*.conf",
@@ -224,38 +225,50 @@ def parse_ntp_message(text: str) -> dict[str, Any]:
 
 
 def _ntpd(host: Host, running: bool) -> dict[str, Any]:
-    text = _configuration(host, _NTPD_CONFIGURATION) or ""
+    text = _configuration(host, _NTPD_CONFIGURATION + _NTPSEC_FOLDER) or ""
     version = host.run("ntpq", "--version")
     client = (
         "ntpsec" if (version and "ntpsec" in version.stdout.lower()) or host.glob("/etc/ntpsec/ntp.conf") else "ntpd"
     )
-    peers = host.run("ntpq", "-pn")
+    # Wide, or addresses of IPv6 are cut off.
+    peers = host.run("ntpq", "-wpn")
     variables = host.run("ntpq", "-c", "rv")
     facts = _facts(client, running=running, synchronised=None if running else False)
-    if variables and variables.status == 0 and variables.stdout:
-        facts.update(parse_ntpq_variables(variables.stdout))
     seen = parse_ntpq_peers(peers.stdout) if peers and peers.status == 0 else []
+    if variables and variables.status == 0 and variables.stdout:
+        facts.update(parse_ntpq_variables(variables.stdout, any(server["selected"] for server in seen)))
     facts["servers"] = _join_servers(parse_server_lines(text), seen)
     return facts
 
 
-def parse_ntpq_variables(text: str) -> dict[str, Any]:
-    """Facts from `ntpq -c rv`: leap_none and a sync_ source say that the clock follows; offset in milliseconds."""
+def parse_ntpq_variables(text: str, selected: bool) -> dict[str, Any]:
+    """Facts from `ntpq -c rv`: no alarm and a source say that the clock follows; offset in milliseconds.
+
+    selected: whether `ntpq -p` shows a server that is followed. ntpsec says sync_unspec of every one on the network.
+    """
     offset = re.search(r"\boffset=([-+0-9.eE]+)", text)
     leap = re.search(r"\bleap=(\d\d)", text)
-    unsynchronised = "sync_unspec" in text or "leap_alarm" in text or (leap is not None and leap[1] == "11")
+    alarm = "leap_alarm" in text or (leap is not None and leap[1] == "11")
+    unsynchronised = alarm or ("sync_unspec" in text and not selected)
     milliseconds = _number(offset[1]) if offset else None
+    corrected = re.search(r"\breftime=([0-9a-f]{8})\.", text)
     return {
         "synchronised": not unsynchronised if ("sync_" in text or leap) else None,
+        "last_sync_at": _iso(_from_ntp(int(corrected[1], 16))) if corrected and not unsynchronised else None,
         # ntpq gives the server's clock minus ours; our sign: positive = the device is fast.
         "offset_seconds": _negative(milliseconds / 1000) if milliseconds is not None and not unsynchronised else None,
     }
 
 
+def _from_ntp(seconds: int) -> int:
+    """Unix seconds from those of NTP's era 0, or of era 1 (from 2036 on) where the highest bit is not set."""
+    return seconds - 2208988800 + (0 if seconds & 0x80000000 else 1 << 32)
+
+
 def parse_ntpq_peers(text: str) -> list[dict[str, Any]]:
-    """Servers from `ntpq -pn`: the first character tells the selection, reach is octal."""
+    """Servers from `ntpq -wpn`: the first character tells the selection, reach is octal; a long address has a line."""
     servers = []
-    for line in text.splitlines():
+    for line in re.sub(r"(?m)^([^=\n]\S+)\n {2,}", r"\1 ", text).splitlines():
         words = line[1:].split()
         if len(words) < 10 or words[0] == "remote" or words[1] in (".POOL.", ".BCST."):
             continue

@@ -130,14 +130,24 @@ def _without_dhcp(text: str) -> str:
 
 def _ntpd(files: Mapping[str, str], wanted: list[str], exclusive: bool) -> Plan:
     main = _main_file(files, _NTPD_MAIN, "ntpd")
-    text, kept, foreign = _without_foreign(_without_block(files[main]), wanted, exclusive)
-    lines = "".join(f"server {server} iburst\n" for server in wanted if server not in kept)
+    # ntpsec reads the folder after its main file; ntpd knows of none.
+    folder = posixpath.dirname(main) + "/ntp.d"
+    after: dict[str, str] = {}
+    elsewhere: list[str] = []
+    foreign: list[str] = []
+    for path in (main, *sorted(path for path in files if posixpath.dirname(path) == folder)):
+        after[path], kept, others = _without_foreign(_without_block(files[path]), wanted, exclusive)
+        elsewhere += kept
+        foreign += others
+    lines = "".join(f"server {server} iburst\n" for server in wanted if server not in elsewhere)
+    text = "\n".join(after.values())
     pools = any(line.split()[:1] == ["pool"] for line in text.splitlines())
     asked = _agreement(text)
     if not pools and asked > len(wanted) + (0 if exclusive else len(foreign)):
         # A client that waits for three servers to agree never follows one or two.
         lines += "tos minclock 1 minsane 1\n"
-    changed = _changed(files, {main: _with_block(text, lines) if lines else text})
+    after[main] = _with_block(after[main], lines) if lines else after[main]
+    changed = _changed(files, after)
     return Plan(changed, tuple(foreign), "restart" if changed else "none")
 
 

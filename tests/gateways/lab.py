@@ -1,6 +1,6 @@
 """A laboratory of real, isolated Linux gateways on a network of their own. Needs root.
 
-    python tests/gateways/lab.py up --state DIR [--count 3] [--variant plain|java|legacy|systemd]
+    python tests/gateways/lab.py up --state DIR [--count 3] [--variant plain|java|legacy|ntpsec|systemd|tls]
     python tests/gateways/lab.py run --state DIR -- ansible -i DIR/inventory.yml gateways -m ping
     python tests/gateways/lab.py down --state DIR
 

@@ -26,7 +26,7 @@ from gateways.scenes import ANALYSER, Hospital, scene_named
 from gateways.test_gateway_info import Rounds, refuse_certificates
 
 DEST = Path(__file__).resolve().parents[1] / "unit" / "plugins" / "module_utils" / "gateways"
-RECORDED = ("healthy", "timesyncd", "no-ntp", "slow", "legacy", "java", "java-without", "failures")
+RECORDED = ("healthy", "timesyncd", "ntpsec", "no-ntp", "slow", "legacy", "java", "java-without", "failures")
 
 _CERTIFICATE = re.compile(r"(-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n)", re.DOTALL)
 

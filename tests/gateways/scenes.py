@@ -1,8 +1,8 @@
 """What stands on the gateways of the tests: a healthy one, and beside it one for each thing that can be wrong.
 
-Everything is real: chrony and systemd-timesyncd ask the laboratory's NTP server, nginx and stunnel serve and log, keys
-and keystores are files that they or Java read. A scene says what differs from `healthy`, and what the audit must say
-of it; of everything else it must say what it says of a healthy gateway.
+Everything is real: chrony, ntpsec and systemd-timesyncd ask the laboratory's NTP server, nginx and stunnel serve and
+log, keys and keystores are files that they or Java read. A scene says what differs from `healthy`, and what the audit
+must say of it; of everything else it must say what it says of a healthy gateway.
 """
 
 from __future__ import annotations
@@ -99,7 +99,9 @@ def card_of(scene: Scene, gateway: Gateway, hospital: Hospital) -> dict[str, Any
 
 def prepare(gateway: Gateway, hospital: Hospital, scene: Scene) -> None:
     """Everything of a healthy gateway that can be written before its start, then what is the scene's own."""
-    if scene.variant != "systemd":
+    if scene.variant == "ntpsec":
+        gateway.write("/etc/ntpsec/ntp.conf", _NTPSEC)
+    elif scene.variant != "systemd":
         gateway.write(
             "/etc/chrony/chrony.conf",
             f"server {BRIDGE} iburst minpoll 0 maxpoll 1\ndriftfile /var/lib/chrony/chrony.drift\n",
@@ -116,6 +118,13 @@ def prepare(gateway: Gateway, hospital: Hospital, scene: Scene) -> None:
     for step in scene.before:
         step(gateway, hospital)
 
+
+_NTPSEC = f"""\
+driftfile /var/lib/ntpsec/ntp.drift
+server {BRIDGE} iburst
+restrict default kod nomodify noquery limited
+restrict 127.0.0.1
+"""
 
 _NGINX = """\
 error_log /var/log/nginx/error.log info;
@@ -145,7 +154,7 @@ def furnish(gateway: Gateway, hospital: Hospital, scene: Scene) -> None:
     if scene.variant != "systemd":
         gateway.shell("service nginx start; mkdir -p /var/log/stunnel4; stunnel4 /etc/stunnel/pacs.conf")
         gateway.shell("chmod 640 /var/log/nginx/*.log /var/log/stunnel4/*.log")  # as logrotate leaves them
-        gateway.shell("service chrony start")
+        gateway.shell(f"service {'ntpsec' if scene.variant == 'ntpsec' else 'chrony'} start")
     for step in scene.after:
         step(gateway, hospital)
 
@@ -154,6 +163,8 @@ def settled(gateway: Gateway, scene: Scene) -> None:
     """Wait until the clock's client has found its server."""
     if scene.variant == "systemd":
         gateway.wait_for("systemd-timesyncd", ["test", "-e", "/run/systemd/timesync/synchronized"])
+    elif scene.variant == "ntpsec":
+        gateway.wait_for("ntpd", ["sh", "-c", "ntpq -pn | grep '^[*]'"])
     elif scene.name != "no-ntp":
         gateway.wait_for("chrony", ["sh", "-c", "chronyc -c -n sources; chronyc -c tracking | grep Normal"])
 
@@ -267,6 +278,7 @@ SCENES: tuple[Scene, ...] = (
         # The kernel's clock is the machine's: where that follows no server, no gateway's does, whoever runs there.
         failed=_reasons() if machine_clock_follows() else _reasons(("ntp_client", "ntp_not_synchronised")),
     ),
+    Scene("ntpsec", variant="ntpsec"),
     Scene("no-ntp", after=(no_ntp,), failed=_reasons(("ntp_client", "ntp_client_missing"))),
     Scene("slow", before=(slow,), failed=_reasons(("clock_offset", "offset_beyond_tolerance"))),
     Scene(

@@ -84,12 +84,41 @@ def test_ntpq_peers() -> None:
     ]
 
 
+def test_ntpq_gives_a_long_address_a_line_of_its_own() -> None:
+    long = "2001:db8:1234:5678:9abc:def0:1234:5678"
+    line = " .GPS.            1 u   33   64  377    0.512   -0.210   0.040\n"
+    text = "".join(NTPQ.splitlines(keepends=True)[:2]) + f" 10.0.0.3       {line}*{long}\n                {line}"
+    assert [(server["address"], server["selected"]) for server in times.parse_ntpq_peers(text)] == [
+        ("10.0.0.3", False),
+        (long, True),
+    ]
+
+
 def test_ntpq_variables() -> None:
     text = "associd=0 status=0615 leap_none, sync_ntp, 1 event, clock_sync,\nleap=00, stratum=2, offset=-1.250, clk=0\n"
-    facts = times.parse_ntpq_variables(text)
-    assert facts == {"synchronised": True, "offset_seconds": pytest.approx(0.00125)}
+    facts = times.parse_ntpq_variables(text, selected=True)
+    assert facts == {"synchronised": True, "last_sync_at": None, "offset_seconds": pytest.approx(0.00125)}
     alarm = "associd=0 status=c016 leap_alarm, sync_unspec, 1 event, restart,\nleap=11, stratum=16, offset=0.0\n"
-    assert times.parse_ntpq_variables(alarm) == {"synchronised": False, "offset_seconds": None}
+    for selected in (True, False):
+        facts = times.parse_ntpq_variables(alarm, selected)
+        assert facts == {"synchronised": False, "last_sync_at": None, "offset_seconds": None}
+
+
+def test_ntpsec_names_no_kind_of_source() -> None:
+    text = (
+        "associd=0 status=0015 leap_none, sync_unspec, 1 event, clock_sync,\nleap=00, stratum=3, refid=192.0.2.1,\n"
+        "reftime=eeae12c8.d62d7b84 2026-11-23T01:18:00.836Z, tc=6,\npeer=17767, offset=0.024195, frequency=0.0\n"
+    )
+    facts = times.parse_ntpq_variables(text, selected=True)
+    assert (facts["synchronised"], facts["last_sync_at"]) == (True, "2026-11-23T01:18:00Z")
+    assert facts["offset_seconds"] == pytest.approx(-0.000024195)
+    assert times.parse_ntpq_variables(text, selected=False) == {
+        "synchronised": False,
+        "last_sync_at": None,
+        "offset_seconds": None,
+    }
+    later = times.parse_ntpq_variables(text.replace("eeae12c8.", "00000001."), selected=True)
+    assert later["last_sync_at"] == "2036-02-07T06:28:17Z"
 
 
 def test_timesyncd_an_empty_line_takes_back() -> None:

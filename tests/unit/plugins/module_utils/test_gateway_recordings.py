@@ -85,7 +85,7 @@ def ports(facts: dict[str, Any]) -> dict[int, str | None]:
 
 
 def test_all_recordings_are_there() -> None:
-    expected = ["failures", "healthy", "java", "java-without", "legacy", "no-ntp", "slow", "timesyncd"]
+    expected = ["failures", "healthy", "java", "java-without", "legacy", "no-ntp", "ntpsec", "slow", "timesyncd"]
     assert expected == NAMES
 
 
@@ -133,6 +133,7 @@ def test_without_privilege_each_says_what_is_missing(name: str) -> None:
     [
         ("healthy", "chrony", True, 0.0, FOLLOWED),
         ("slow", "chrony", True, -90.0, FOLLOWED),
+        ("ntpsec", "ntpsec", True, 0.0, FOLLOWED),
         # Its kernel's clock, the recording machine's, followed nobody: asked, answered, and not in charge.
         ("timesyncd", "systemd-timesyncd", False, None, [{**FOLLOWED[0], "selected": False}]),
         ("no-ntp", "none", False, None, []),

@@ -104,6 +104,17 @@ def test_ntpsec_is_not_left_waiting_for_a_third_server() -> None:
     assert "tos minclock 1" not in str(applied("ntpsec", {"/etc/ntpsec/ntp.conf": text}).files)
 
 
+def test_ntpsec_reads_a_folder_too() -> None:
+    main, other = "/etc/ntpsec/ntp.conf", "/etc/ntpsec/ntp.d/site.conf"
+    files = {main: "driftfile /var/lib/ntpsec/ntp.drift\n", other: "server 192.0.2.1 iburst\nserver 198.51.100.7"}
+    found = applied("ntpsec", files)
+    assert set(found.files) == {main}
+    assert own_lines(found.files[main])[1:] == ["server ntp1.hopital.example iburst"]
+    assert found.foreign == ("198.51.100.7",)
+    alone = applied("ntpsec", files, exclusive=True)
+    assert alone.files[other] == "server 192.0.2.1 iburst\n#time_sync_exclusive# server 198.51.100.7"
+
+
 def test_timesyncd_puts_the_hospital_first() -> None:
     found = applied("systemd-timesyncd", {TIMESYNCD: "[Time]\nNTP=198.51.100.7\n"})
     assert own_lines(found.files[DROP_IN]) == ["[Time]", "NTP=", "NTP=ntp1.hopital.example 192.0.2.1 198.51.100.7"]
