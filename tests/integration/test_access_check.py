@@ -13,16 +13,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 from integration.access_servers import ACCOUNTS, Servers, servers
+from integration.logins import CONSENT, Told, login_environment, prepare, told
 from integration.runs import environment
 from lab import pki
 from lab.appliances import Appliance, CommandLine, Manner
@@ -32,46 +32,9 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._assess import
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import device_card
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import load_policy
 
-CONSENT = {"by": "Dr A. Martin", "on": "2026-09-01", "reference": "BIO-2026-017"}
 ROOT = Path(__file__).resolve().parents[2]
-SCHEMAS = ROOT / "plugins" / "plugin_utils" / "schemas"
 WRONG = "factory-0000-wrong"
 NAME = "device.hopital.example"
-
-
-def login_schema() -> jsonschema.Draft202012Validator:
-    text = (SCHEMAS / "login_observation.schema.json").read_text(encoding="utf-8")
-    loaded = json.loads(text.replace('"observation.schema.json#/', '"#/'))
-    loaded["$defs"]["certificate"] = False
-    return jsonschema.Draft202012Validator(loaded)
-
-
-JUDGE = login_schema()
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What one task gave: observations by device, and all that was printed."""
-
-    result: dict[str, Any]
-    observations: dict[str, dict[str, Any]]
-    output: str
-    seconds: float
-
-    def results(self, name: str) -> list[tuple[str, str, str]]:
-        """(service, account, result) of the factory passwords."""
-        entries = self.observations[name].get("default_passwords", [])
-        return [(entry["service"], entry["account"], entry["result"]) for entry in entries]
-
-    def admin(self, name: str) -> list[tuple[str, str, str]]:
-        entries = self.observations[name].get("admin_interface", [])
-        return [(entry["service"], entry["as"], entry["result"]) for entry in entries]
-
-    def outcome(self, name: str) -> tuple[str, str | None]:
-        return self.observations[name]["outcome"], self.observations[name]["reason"]
-
-
-Check = Callable[..., Checked]
 
 
 class Ward:
@@ -112,22 +75,6 @@ class Ward:
     ) -> tuple[subprocess.Popen[str], Path]:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
-        inventory = {
-            "all": {
-                "hosts": {
-                    **{
-                        host: {"device_probe_consent": CONSENT, "device_in_use": False, **values}
-                        for host, values in hosts.items()
-                    },
-                    "vantage": {
-                        "ansible_connection": "local",
-                        "ansible_python_interpreter": sys.executable,
-                        **(vantage or {}),
-                    },
-                }
-            }
-        }
-        (folder / "inventory.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
         task = {
             "biomed.cert_hygiene.access_check": {
                 "devices": list(hosts),
@@ -139,47 +86,23 @@ class Ward:
                 "device_timeout": 40,
                 "pause": 0.1,
                 **options,
-            },
-            "delegate_to": "vantage",
-            "register": "checked",
-            "ignore_errors": True,
+            }
         }
-        keep = {
-            "ansible.builtin.copy": {"content": "{{ checked | to_json }}", "dest": str(folder / "checked.json")},
-            "check_mode": False,
-        }
-        healthy = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-        play = {
-            "hosts": "vantage",
-            "gather_facts": False,
-            "tasks": [{"name": "Check", **task}, {"name": "Keep", "no_log": True, "vars": healthy, **keep}],
-        }
-        (folder / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
-        (folder / "home").mkdir(exist_ok=True)
-        command = [Path(sys.executable).with_name("ansible-playbook"), "-i", "inventory.yml", "play.yml", *arguments]
-        env = {
-            **environment(folder / "home", self.collections),
-            "ANSIBLE_CONNECTION_PLUGINS": str(Path(__file__).with_name("connection_plugins")),
-            **(variables or {}),
-        }
+        devices = {host: {"device_in_use": False, **values} for host, values in hosts.items()}
+        command = [*prepare(folder, devices, task, vantage), *arguments]
+        env = login_environment(folder, self.collections, variables)
         output = (folder / "output").open("w", encoding="utf-8")
         with output:
             started = subprocess.Popen(command, cwd=folder, env=env, stdout=output, stderr=subprocess.STDOUT, text=True)
         return started, folder
 
-    def finish(self, started: tuple[subprocess.Popen[str], Path], seconds: float = 0.0) -> Checked:
+    def finish(self, started: tuple[subprocess.Popen[str], Path], seconds: float = 0.0) -> Told:
         process, folder = started
         process.wait(150)
         output = (folder / "output").read_text(encoding="utf-8")
-        assert process.returncode == 0, output
-        assert "Traceback" not in output, output
-        result = json.loads((folder / "checked.json").read_text(encoding="utf-8"))
-        observations = {observation["device"]: observation for observation in result.get("observations", [])}
-        for observation in observations.values():
-            assert [error.message for error in JUDGE.iter_errors(observation)] == []
-        return Checked(result, observations, output, seconds)
+        return told(folder, process.returncode, output, seconds)
 
-    def check(self, hosts: Mapping[str, Mapping[str, Any]], *arguments: str, **options: Any) -> Checked:
+    def check(self, hosts: Mapping[str, Mapping[str, Any]], *arguments: str, **options: Any) -> Told:
         begun = time.monotonic()
         started = self.start(hosts, *arguments, **options)
         started[0].wait(150)
@@ -222,7 +145,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     return Certificate(path, pki.pem(authorities.root.certificate).decode("ascii"))
 
 
-def judged(checked: Checked, name: str, host: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+def judged(checked: Told, name: str, host: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """check -> (status, reason), as the audit judges this observation."""
     card = device_card(name, {"device_probe_consent": CONSENT, "device_in_use": False, **host})
     findings = assess_device(card, [checked.observations[name]], load_policy({}), datetime.now(timezone.utc))

@@ -8,7 +8,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -18,43 +17,16 @@ from pathlib import Path
 from typing import Any
 from urllib.request import parse_http_list, parse_keqv_list
 
-import jsonschema
 import paramiko
 import pytest
 import yaml
 from cryptography.hazmat.primitives import serialization
-from integration.runs import environment
+from integration.logins import Told, login_environment, prepare, told
 from lab import pki, servers
 from lab.appliances import Appliance, CommandLine, JsonPage, Manner, json_status, recorder_answers
 
 PASSWORD = "correct-horse-7741"
-CONSENT = {"by": "Dr A. Martin", "on": "2026-09-01", "reference": "BIO-2026-017"}
-PLUGINS = Path(__file__).with_name("connection_plugins")
-SCHEMAS = Path(__file__).resolve().parents[2] / "plugins" / "plugin_utils" / "schemas"
-
-
-def login_schema() -> jsonschema.Draft202012Validator:
-    """The schema of what a login saw; no appliance shows certificates."""
-    text = (SCHEMAS / "login_observation.schema.json").read_text(encoding="utf-8")
-    loaded = json.loads(text.replace('"observation.schema.json#/', '"#/'))
-    loaded["$defs"]["certificate"] = False
-    return jsonschema.Draft202012Validator(loaded)
-
-
-JUDGE = login_schema()
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What one task gave: observations by device, and all that was printed."""
-
-    result: dict[str, Any]
-    observations: dict[str, dict[str, Any]]
-    output: str
-    seconds: float
-
-
-Ask = Callable[..., Asked]
+Ask = Callable[..., Told]
 
 
 @pytest.fixture
@@ -68,30 +40,14 @@ def ask(collections: Path, tmp_path: Path) -> Ask:
         variables: Mapping[str, str] | None = None,
         each: list[dict[str, Any]] | None = None,
         **options: Any,
-    ) -> Asked:
-        inventory = {
-            "all": {
-                "hosts": {
-                    **{name: {"device_probe_consent": CONSENT, **host} for name, host in hosts.items()},
-                    "vantage": {
-                        "ansible_connection": "local",
-                        "ansible_python_interpreter": sys.executable,
-                        **(vantage or {}),
-                    },
-                }
-            }
-        }
-        (tmp_path / "inventory.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
-        task = {
+    ) -> Told:
+        task: dict[str, Any] = {
             "biomed.cert_hygiene.appliance_info": {
                 "devices": list(hosts),
                 "timeout": 2,
                 "device_timeout": 30,
                 **options,
-            },
-            "delegate_to": "vantage",
-            "register": "asked",
-            "ignore_errors": True,
+            }
         }
         if each:  # once with each of these options instead
             names = ("timeout", "concurrency", "profile_folders", "trust_anchors", "dest", "recorded")
@@ -100,38 +56,18 @@ def ask(collections: Path, tmp_path: Path) -> Ask:
                 **{name: f"{{{{ item.{name} | default(omit) }}}}" for name in names},
             }
             task["loop"] = each
-        keep = {"ansible.builtin.copy": {"content": "{{ asked | to_json }}", "dest": str(tmp_path / "asked.json")}}
-        healthy = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-        play = {
-            "hosts": "vantage",
-            "gather_facts": False,
-            "tasks": [{"name": "Ask", **task}, {"name": "Keep", "no_log": True, "vars": healthy, **keep}],
-        }
-        (tmp_path / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
-        (tmp_path / "home").mkdir(exist_ok=True)
-        command = [Path(sys.executable).with_name("ansible-playbook"), "-i", "inventory.yml", "play.yml", *arguments]
+        command = [*prepare(tmp_path, hosts, task, vantage), *arguments]
         begun = time.monotonic()
         finished = subprocess.run(
             command,
             cwd=tmp_path,
-            env={
-                **environment(tmp_path / "home", collections),
-                "ANSIBLE_CONNECTION_PLUGINS": str(PLUGINS),
-                **(variables or {}),
-            },
+            env=login_environment(tmp_path, collections, variables),
             capture_output=True,
             text=True,
             timeout=120,
             check=False,
         )
-        output = finished.stdout + finished.stderr
-        assert finished.returncode == 0, output
-        assert "Traceback" not in output, output
-        result = json.loads((tmp_path / "asked.json").read_text(encoding="utf-8"))
-        observations = {observation["device"]: observation for observation in result.get("observations", [])}
-        for observation in observations.values():
-            assert [error.message for error in JUDGE.iter_errors(observation)] == []
-        return Asked(result, observations, output, time.monotonic() - begun)
+        return told(tmp_path, finished.returncode, finished.stdout + finished.stderr, time.monotonic() - begun)
 
     return run
 
@@ -181,20 +117,15 @@ def recorder_host(device: CommandLine, **changes: Any) -> dict[str, Any]:
     }
 
 
-def outcome(asked: Asked, name: str) -> tuple[str, str | None]:
-    observation = asked.observations[name]
-    return observation["outcome"], observation["reason"]
-
-
 def offset(observation: Mapping[str, Any]) -> float:
     (sample,) = observation["clock"]["samples"]
     assert sample["uncertainty_seconds"] < 5
     return float(sample["offset_seconds"])
 
 
-def assert_healthy(asked: Asked, name: str) -> None:
+def assert_healthy(asked: Told, name: str) -> None:
     observation = asked.observations[name]
-    assert outcome(asked, name) == ("observed", None), observation
+    assert asked.outcome(name) == ("observed", None), observation
     assert abs(offset(observation)) < 5
     assert observation["ntp"]["synchronised"] is True
     assert [server["address"] for server in observation["ntp"]["servers"]] == ["10.0.0.1", "10.0.0.2"]
@@ -252,7 +183,7 @@ def test_every_bad_device_has_its_outcome_and_harms_no_other(ask: Ask, ward: War
     for name in ("well", "paged", "mute", "interactive", "privileged"):
         assert_healthy(asked, name)
     assert offset(asked.observations["slow-clock"]) == pytest.approx(-90, abs=5)
-    assert {name: outcome(asked, name) for name in hosts if name not in HEALTHY} == {
+    assert {name: asked.outcome(name) for name in hosts if name not in HEALTHY} == {
         "other-key": ("aborted", "host_key_mismatch"),
         "unknown-key": ("aborted", "host_key_unknown"),
         "wrong-prompt": ("aborted", "prompt_missing"),
@@ -428,7 +359,7 @@ def test_no_secret_is_seen_at_the_highest_verbosity(ask: Ask, ward: Ward, tmp_pa
     )
     assert_healthy(asked, "well")
     assert_healthy(asked, "short")
-    assert outcome(asked, "refused") == ("aborted", "login_refused")
+    assert asked.outcome("refused") == ("aborted", "login_refused")
     everything = asked.output + log.read_text(encoding="utf-8") + json.dumps(asked.result)
     for secret in secrets[:-1]:
         assert secret not in everything
@@ -449,8 +380,8 @@ def test_a_known_hosts_file_on_the_vantage(ask: Ask, ward: Ward, tmp_path: Path)
         del host["device_ssh_host_key"]
     asked = ask(hosts, known_hosts=str(tmp_path / "known_hosts"))
     assert_healthy(asked, "known")
-    assert outcome(asked, "other") == ("aborted", "host_key_mismatch")
-    assert outcome(asked, "unknown") == ("aborted", "host_key_unknown")
+    assert asked.outcome("other") == ("aborted", "host_key_mismatch")
+    assert asked.outcome("unknown") == ("aborted", "host_key_unknown")
     assert (other.logins, unknown.logins) == ([], [])
 
 
@@ -470,11 +401,11 @@ def test_without_paramiko_only_those_devices_are_left_out_that_need_it(ask: Ask,
         variables={"PYTHONPATH": str(hidden)},
         profile_folders=[own_profiles(openssh_profile(), plain)],
     )
-    assert outcome(asked, "recorder") == ("skipped", "paramiko_missing")
+    assert asked.outcome("recorder") == ("skipped", "paramiko_missing")
     assert recorder.sessions == 0
     assert "install it there" in asked.observations["recorder"]["detail"]
     assert "1 devices were not asked: the vantage has no paramiko" in " ".join(asked.output.split())
-    assert outcome(asked, "page") == ("observed", None)
+    assert asked.outcome("page") == ("observed", None)
     if shutil.which("ssh"):
         assert_healthy(asked, "old")
 
@@ -503,7 +434,7 @@ def test_a_login_is_tried_exactly_once(ask: Ask, ward: Ward) -> None:
             assert_healthy(asked, name)
             assert device.logins == [("biomed", True)], name
         else:
-            assert outcome(asked, name) == ("aborted", "login_refused"), name
+            assert asked.outcome(name) == ("aborted", "login_refused"), name
             assert device.logins == [("biomed", False)], name
     assert PASSWORD not in asked.output
     assert "nope-31" not in asked.output
@@ -520,9 +451,9 @@ def test_openssh_is_as_strict_about_host_keys(ask: Ask, ward: Ward) -> None:
         ),
     }
     asked = ask(hosts, profile_folders=[own_profiles(openssh_profile())])
-    assert outcome(asked, "other") == ("aborted", "host_key_mismatch")
-    assert outcome(asked, "unknown") == ("aborted", "host_key_unknown")
-    assert outcome(asked, "pinned") == ("aborted", "host_key_unknown")
+    assert asked.outcome("other") == ("aborted", "host_key_mismatch")
+    assert asked.outcome("unknown") == ("aborted", "host_key_unknown")
+    assert asked.outcome("pinned") == ("aborted", "host_key_unknown")
     assert "the host key itself" in asked.observations["pinned"]["detail"]
     assert other.logins == unknown.logins == pinned.logins == []
 
@@ -631,18 +562,18 @@ def test_a_real_sshd_with_a_busybox_shell(ask: Ask, sshd: Callable[..., Daemon])
     )
     for name in ("paramiko", "openssh", "old"):
         observation = asked.observations[name]
-        assert outcome(asked, name) == ("observed", None), observation
+        assert asked.outcome(name) == ("observed", None), observation
         assert abs(offset(observation)) < 5
         assert {"name": "root", "uid": 0} in [
             {key: account[key] for key in ("name", "uid")} for account in observation["accounts"]
         ]
         assert 22022 in [entry["port"] for entry in observation["listening"]]
         assert observation["time_zone"]["utc_offset_seconds"] is not None
-    assert outcome(asked, "old-by-paramiko") == ("aborted", "no_common_algorithm")
+    assert asked.outcome("old-by-paramiko") == ("aborted", "no_common_algorithm")
     assert "legacy_algorithms" in asked.observations["old-by-paramiko"]["detail"]
-    assert outcome(asked, "old-without-leave") == ("aborted", "no_common_algorithm")
-    assert outcome(asked, "no-key") == ("aborted", "login_refused")
-    assert outcome(asked, "key-gone") == ("skipped", "key_unusable")
+    assert asked.outcome("old-without-leave") == ("aborted", "no_common_algorithm")
+    assert asked.outcome("no-key") == ("aborted", "login_refused")
+    assert asked.outcome("key-gone") == ("skipped", "key_unusable")
 
 
 # --- a JSON page over HTTPS ---
@@ -727,7 +658,7 @@ def test_json_pages_are_verified_and_each_bad_one_has_its_outcome(
     asked = ask(hosts, trust_anchors=[certificates.root], concurrency=32)
     for name in ("well", "pinned", "signed-for"):
         observation = asked.observations[name]
-        assert outcome(asked, name) == ("observed", None), observation
+        assert asked.outcome(name) == ("observed", None), observation
         assert abs(offset(observation)) < 5
         assert observation["ntp"]["client"] == "chrony"
         assert {account["name"]: account["can_login"] for account in observation["accounts"]} == {
@@ -739,7 +670,7 @@ def test_json_pages_are_verified_and_each_bad_one_has_its_outcome(
             ("udp", 123),
         ]
     assert offset(asked.observations["slow-clock"]) == pytest.approx(-90, abs=5)
-    assert {name: outcome(asked, name) for name in hosts if name not in ("well", "pinned", "signed-for")} == {
+    assert {name: asked.outcome(name) for name in hosts if name not in ("well", "pinned", "signed-for")} == {
         "slow-clock": ("observed", None),
         "misnamed": ("aborted", "certificate_refused"),
         "foreign": ("aborted", "certificate_refused"),
@@ -758,14 +689,14 @@ def test_json_pages_are_verified_and_each_bad_one_has_its_outcome(
     # Not one request to those whose certificate is not accepted; one connection for all the others.
     for name, device in devices.items():
         assert device.sessions == 1, name
-        refused = outcome(asked, name)[1] in ("certificate_refused", "no_tls")
+        refused = asked.outcome(name)[1] in ("certificate_refused", "no_tls")
         assert device.requests == ([] if refused else ["/status"]), name
 
 
 def test_without_anything_to_verify_with_nothing_is_sent(ask: Ask, ward: Ward, certificates: Certificates) -> None:
     device = ward.admit(JsonPage(ward.address(), context=certificates.context(["pump.hopital.example"])[0]))
     asked = ask({"page": page_host(device)})
-    assert outcome(asked, "page") == ("aborted", "certificate_refused")
+    assert asked.outcome("page") == ("aborted", "certificate_refused")
     assert "trust_anchors" in asked.observations["page"]["detail"]
     assert device.sessions == 0
 
@@ -826,14 +757,14 @@ def test_logins_on_pages(ask: Ask, ward: Ward, certificates: Certificates) -> No
     hosts["plain"] = {**hosts["basic"], "device_profile": "page_plain"}
     asked = ask(hosts, trust_anchors=[certificates.root], profile_folders=[own_profiles(*profiles, plain)])
     for name in ("basic", "digest", "bearer"):
-        assert outcome(asked, name) == ("observed", None), asked.observations[name]
+        assert asked.outcome(name) == ("observed", None), asked.observations[name]
         assert devices[name].refused == 0
         assert devices[name].sessions == 1
     for name in ("basic-wrong", "digest-wrong"):
-        assert outcome(asked, name) == ("aborted", "login_refused")
+        assert asked.outcome(name) == ("aborted", "login_refused")
         assert devices[name].refused == 1
         assert devices[name].sessions == 1
-    assert outcome(asked, "plain") == ("skipped", "inventory_invalid")
+    assert asked.outcome("plain") == ("skipped", "inventory_invalid")
     assert "device_login_exception" in asked.observations["plain"]["detail"]
 
 
@@ -855,7 +786,7 @@ def test_saved_answers_need_no_device_no_login_and_no_consent(ask: Ask) -> None:
     assert asked.observations["rec"]["clock"] == {"samples": []}
     assert asked.observations["rec"]["subsets"]["ntp"]["status"] == "failed"
     assert asked.observations["page"]["system"]["firmware"] == "7.0.3"
-    assert outcome(asked, "absent") == ("skipped", "not_recorded")
+    assert asked.outcome("absent") == ("skipped", "not_recorded")
 
 
 def test_observations_go_to_a_file_of_ones_own(ask: Ask, ward: Ward, tmp_path: Path) -> None:
@@ -876,7 +807,7 @@ def test_a_lost_vantage_is_said_of_every_device(ask: Ask, ward: Ward) -> None:
     device = ward.recorder()
     asked = ask({"rec": recorder_host(device)}, vantage={"ansible_python_interpreter": "/nonexistent/python"})
     assert asked.result["failed"] is True
-    assert outcome(asked, "rec") == ("aborted", "vantage_lost")
+    assert asked.outcome("rec") == ("aborted", "vantage_lost")
     assert device.sessions == 0
 
 

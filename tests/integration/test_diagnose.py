@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import functools
 import json
-import socket
-import ssl
 import stat
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 from integration.runs import Run, edited_inventory, run_audit
+from integration.tls_server import tls_server
 from lab.hospital import Hospital
 from lab.pki import fingerprint
 from unit import pki_factory as pki
@@ -193,35 +190,6 @@ def test_a_gateway_is_asked_over_its_own_connection(
     found = told(diagnose(device="ct-001", peer=peer_of(hospital, "monitor-003"), inventory=inventory))
     assert first(found) == ("unknown_ca", "device_lacks_root", "device")
     assert found["causes"][0]["figures"]["stores"]
-
-
-@contextmanager
-def tls_server(folder: Path, *chain: pki.Identity) -> Iterator[int]:
-    """A server with this chain on 127.0.0.1; its port."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    path = folder / "server.pem"
-    path.write_text("".join(one.pem for one in chain) + chain[0].private_pem, encoding="ascii")
-    context.load_cert_chain(path)
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                connection, _address = listener.accept()
-            except OSError:
-                return
-            try:
-                connection.settimeout(5)
-                with context.wrap_socket(connection, server_side=True):
-                    pass
-            except OSError:
-                connection.close()
-
-    threading.Thread(target=serve, daemon=True).start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        listener.close()
 
 
 @functools.cache

@@ -10,12 +10,14 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
+from integration.tls_server import tls_server
 from unit import pki_factory as pki
 
 Probe = Callable[..., tuple[dict[str, Any], str]]
@@ -32,43 +34,21 @@ REVOKED = _make("revoked.hopital.example", ISSUING, dns=["revoked.hopital.exampl
 @pytest.fixture
 def devices(tmp_path: Path) -> Iterator[list[dict[str, Any]]]:
     """Two devices with TLS 1.2, one of which has a revoked certificate."""
-    listeners = []
     described = []
-    for identity in (GOOD, REVOKED):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        path = tmp_path / "device.pem"
-        path.write_text(identity.pem + ISSUING.pem + identity.private_pem, encoding="ascii")
-        context.load_cert_chain(path)
-        listener = socket.create_server(("127.0.0.1", 0))
-        listeners.append(listener)
-        threading.Thread(target=_serve, args=(listener, context), daemon=True).start()
-        name = identity.certificate.subject.rfc4514_string().split("CN=")[1].split(",")[0]
-        described.append(
-            {
-                "name": name.split(".")[0],
-                "address": "127.0.0.1",
-                "names": [name],
-                "endpoints": [{"port": listener.getsockname()[1], "service": "tls"}],
-                "consent": True,
-            }
-        )
-    yield described
-    for listener in listeners:
-        listener.close()
-
-
-def _serve(listener: socket.socket, context: ssl.SSLContext) -> None:
-    while True:
-        try:
-            connection, _address = listener.accept()
-        except OSError:
-            return
-        try:
-            connection.settimeout(5)
-            with context.wrap_socket(connection, server_side=True):
-                pass
-        except OSError:
-            connection.close()
+    with ExitStack() as servers:
+        for identity in (GOOD, REVOKED):
+            port = servers.enter_context(tls_server(tmp_path, identity, ISSUING))
+            name = identity.certificate.subject.rfc4514_string().split("CN=")[1].split(",")[0]
+            described.append(
+                {
+                    "name": name.split(".")[0],
+                    "address": "127.0.0.1",
+                    "names": [name],
+                    "endpoints": [{"port": port, "service": "tls"}],
+                    "consent": True,
+                }
+            )
+        yield described
 
 
 def free_port() -> int:

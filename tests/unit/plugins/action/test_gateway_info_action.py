@@ -18,13 +18,12 @@ from typing import Any
 
 import pytest
 import yaml
-from jsonschema import Draft202012Validator
+from unit.login_schema import faults
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host import check_record
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _interpret
 
 COLLECTIONS = Path(_interpret.__file__).absolute().parents[5]
-SCHEMAS = Path(_interpret.__file__).parent / "schemas"
 RECORDINGS = Path(__file__).resolve().parents[1] / "module_utils" / "gateways"
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 
@@ -70,15 +69,6 @@ def run(folder: Path, tasks: Sequence[Mapping[str, Any]], *arguments: str) -> tu
     return found, printed
 
 
-def schema() -> Draft202012Validator:
-    text, other = (
-        (SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8") for name in ("login_observation", "observation")
-    )
-    loaded = json.loads(text.replace('"observation.schema.json#/', '"#/'))
-    loaded["$defs"]["certificate"] = json.loads(other)["$defs"]["certificate"]
-    return Draft202012Validator(loaded)
-
-
 def test_a_recording_becomes_an_observation_of_its_own_day(tmp_path: Path) -> None:
     kept = [recording(name) for name in ("java-privileged", "java-unprivileged", "timesyncd-privileged")]
     dest = tmp_path / "gateways.jsonl"
@@ -89,7 +79,7 @@ def test_a_recording_becomes_an_observation_of_its_own_day(tmp_path: Path) -> No
     )
     seen = [result["observation"] for result in results]
     for observation in seen:
-        assert [error.message for error in schema().iter_errors(observation)] == []
+        assert faults(observation) == []
         assert (observation["device"], observation["outcome"]) == ("gw-1", "observed")
         # As old as the recording, whose clock can't be compared any more.
         assert observation["started_at"] == observation["finished_at"]

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
+from unit.login_schema import faults
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import Profile, ProfileBook, read_profile
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_reading import SUBSETS, read_answers
@@ -21,18 +21,6 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_readi
 PAGE = Path(__file__).resolve().parents[4] / "docs" / "en" / "device_profiles.md"
 SAVED = Path(__file__).with_name("appliances")
 ASKED = 1795366810.0
-SCHEMAS = Path(__file__).resolve().parents[4] / "plugins" / "plugin_utils" / "schemas"
-
-
-def login_schema() -> jsonschema.Draft202012Validator:
-    """The schema of what a login saw; no appliance shows certificates."""
-    text = (SCHEMAS / "login_observation.schema.json").read_text(encoding="utf-8")
-    loaded = json.loads(text.replace('"observation.schema.json#/', '"#/'))
-    loaded["$defs"]["certificate"] = False
-    return jsonschema.Draft202012Validator(loaded)
-
-
-JUDGE = login_schema()
 
 
 def example(name: str) -> Profile:
@@ -58,7 +46,7 @@ def observe(
     }
     observation = read_answers(profile, "dev-1", "vantage", raw, offset, 0.1)
     json.dumps(observation, allow_nan=False)
-    assert [error.message for error in JUDGE.iter_errors(observation)] == []
+    assert faults(observation, certificates=False) == []
     return observation
 
 
