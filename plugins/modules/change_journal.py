@@ -73,6 +73,12 @@ options:
     description: One sentence for people.
     type: str
     default: ""
+  stopping:
+    description:
+      - With O(event=summary), the hosts for which this batch stops the run. One of which nothing was journalled yet is shown as failed.
+    type: list
+    elements: str
+    default: []
   language:
     description: Language of refusals, errors and the summary; V(both) takes that of the locale.
     type: str

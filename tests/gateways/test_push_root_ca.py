@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from gateways.changes import inventory, journal, summary
 from gateways.gateway import Gateway
 from gateways.lab import Lab
 from gateways.pushes import ANCHORS, NewRoot, command, environment, play, stores, trusts
@@ -53,27 +53,13 @@ class Hospital:
 
     def inventory(self, names: list[str], variables: dict[str, dict[str, Any]]) -> list[str]:
         """The arguments of a run on these gateways; `variables` by name of a gateway."""
-        control = self.lab.state / "control"
         common = {
             "root_ca_certificate": str(self.root.file),
             "root_ca_fingerprint_sha256": self.root.fingerprint,
             "root_ca_verify": {"host": self.server, "port": 8443, "name": NAME},
-            "change_control_ticket": "CHG-7",
-            "change_control_batch_max": 20,
-            "change_control_journal": str(control / "changes.jsonl"),
-            "change_control_journal_vouched_by": "the test",
-            "config_backup_dir": str(control / "backups"),
-            "report_language": "en",
-            "device_in_use": False,
-            "device_vendor_authorisation": [
-                {"kinds": ["root_ca"], "by": "x", "on": "2026-01-01", "until": "2099-12-31", "reference": "A-1"}
-            ],
         }
-        control.mkdir(exist_ok=True, mode=0o700)
-        hosts = {name: {**self.lab.variables(self.gateways[name]), **variables.get(name, {})} for name in names}
-        path = self.folder / "inventory.json"
-        path.write_text(json.dumps({"gateways": {"hosts": hosts, "vars": common}}), encoding="utf-8")
-        return ["-i", str(path), "--limit", ",".join(names), "--forks", "10"]
+        gateways = [self.gateways[name] for name in names]
+        return inventory(self.lab, self.folder / "inventory.json", gateways, common, variables)
 
     def push(
         self, names: list[str], *arguments: str, variables: dict[str, dict[str, Any]] | None = None
@@ -85,22 +71,7 @@ class Hospital:
         return trusts(self.gateways[name], self.root.server()[0])
 
     def journal(self, name: str) -> list[str]:
-        """The events of a gateway, in order."""
-        path = self.lab.state / "control" / "changes.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        return [entry["event"] for entry in map(json.loads, lines) if entry["device"] == name]
-
-
-def summary(output: str) -> dict[str, str]:
-    """{gateway: what became of it} of the last summary that was shown."""
-    shown = output[output.rindex("\nChanges (root_ca)") :].splitlines()[2:]
-    found = {}
-    for line in shown:
-        match = re.fullmatch(r"  (\S+) +(\S.*)", line)
-        if not match:
-            break
-        found[match[1]] = match[2]
-    return found
+        return journal(self.lab, name)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +109,7 @@ def test_twenty_gateways_one_broken_in_the_second_batch(hospital: Hospital) -> N
     refused = {"gw-03": {"device_in_use": True}}
     done = hospital.push(names, "-vvvv", "-e", serial, variables={**keystores, **refused})
     assert done.returncode != 0
-    told = summary(done.stdout)
+    told = summary(done.stdout, "root_ca")
     assert sorted(told) == names
     verified = ["gw-01", "gw-02", "gw-05", "gw-06"]
     assert {name: told[name] for name in verified} == dict.fromkeys(verified, "changed and verified")
@@ -230,7 +201,7 @@ def test_each_failure_is_undone_and_the_next_run_succeeds(hospital: Hospital) ->
         assert not hospital.trusted(name), name
     again = hospital.push(names, "-e", "gateway_serial=20")
     assert again.returncode == 0, again.stdout[-6000:]
-    assert set(summary(again.stdout).values()) == {"changed and verified"}
+    assert set(summary(again.stdout, "root_ca").values()) == {"changed and verified"}
     assert all(hospital.trusted(name) for name in names)
 
 
@@ -295,7 +266,7 @@ def test_a_gateway_that_is_lost_stops_the_run_and_not_its_neighbours(hospital: H
     serial = json.dumps({"gateway_serial": 2})
     done = hospital.push(names, "-e", serial)
     assert done.returncode != 0 and "Look at: lost" in done.stdout, done.stdout[-3000:]
-    told = summary(done.stdout)
+    told = summary(done.stdout, "root_ca")
     assert told == {"lost": "begun and not finished", "neighbour": "changed and verified", "later": "not reached"}
     again = hospital.push(names, "-e", serial)
     assert again.returncode == 0 and all(hospital.trusted(name) for name in names), again.stdout[-3000:]
