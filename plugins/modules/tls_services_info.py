@@ -13,8 +13,8 @@ version_added: "1.0.0"
 description:
   - Looks for nginx, Apache, haproxy, stunnel and mosquitto among the processes, reads the configuration that they were
     started with, and searches their logs for clients that spoke TLS 1.1 or older.
-  - Reads files and changes nothing; the only program that it starts is mosquitto, to ask for its version. Needs
-    privilege (C(become)).
+  - Reads files and changes nothing; the only program that it starts is mosquitto, to ask for its version. Refuses to
+    look without privilege (C(become)): the processes of others would look like none.
   - The configuration may hold passwords. Use C(no_log), as the role P(biomed.cert_hygiene.tls_hardening#role) does.
 options:
   days:
@@ -105,6 +105,7 @@ services:
       type: str
 """
 
+import os
 import re
 import time
 from dataclasses import asdict
@@ -135,6 +136,11 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    if os.geteuid() != 0:
+        module.fail_json(
+            msg="tls_services_info: looking needs privilege on the gateway (become: true); without it, services that run "
+            "cannot be told from services that do not."
+        )
     now = time.time()
     found = running()
     services = []
