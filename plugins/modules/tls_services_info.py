@@ -138,8 +138,8 @@ def main() -> None:
     )
     if os.geteuid() != 0:
         module.fail_json(
-            msg="tls_services_info: looking needs privilege on the gateway (become: true); without it, services that run "
-            "cannot be told from services that do not."
+            msg="tls_services_info: looking needs privilege on the gateway (become: true); without it, services that "
+            "run cannot be told from services that do not."
         )
     now = time.time()
     found = running()
