@@ -163,7 +163,7 @@ def test_a_change_that_was_left_open_stands_in_the_way_of_the_next(gateway: Gate
     assert (gateway.etc / "a").read_text() == "third\n" and not gateway.kept().whole
 
 
-@pytest.mark.parametrize("harm", ["mode", "text", "json", "copies", "gone", "wanted", "link"])
+@pytest.mark.parametrize("harm", ["mode", "text", "json", "copies", "others", "gone", "wanted", "link"])
 def test_what_cannot_be_trusted_is_not_put_back(gateway: Gateway, harm: str) -> None:
     gateway.restore()
     state, copies = Path(gateway.folder + ".json"), Path(gateway.folder, "before.tar.gz")
@@ -176,6 +176,8 @@ def test_what_cannot_be_trusted_is_not_put_back(gateway: Gateway, harm: str) -> 
         state.write_text("[]")
     elif harm == "copies":
         copies.write_bytes(copies.read_bytes()[:-1] + b"x")
+    elif harm == "others":
+        copies.write_bytes(archive.copies([entry["path"] for entry in said["before"]])[1])
     elif harm == "gone":
         copies.unlink()
     elif harm == "wanted":
