@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
+import pwd
 import time
 import uuid
 from collections.abc import Mapping
@@ -35,6 +35,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_journa
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_summary import summary_lines, summary_states
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import clean_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._host_variables import HostVariables
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import visible
 
 display = Display()
 
@@ -164,19 +165,22 @@ def _plain(value: Any) -> Any:
     return json.loads(json.dumps(value, default=str))
 
 
-def _who(given: str, task_vars: Mapping[str, Any]) -> str:
-    """The person: as given, and as AWX or the login knows them."""
-    awx = [str(task_vars[name]) for name in ("awx_user_name", "tower_user_name") if task_vars.get(name)]
-    if awx:
-        return f"{given} (AWX: {awx[0]})" if given and given != awx[0] else awx[0]
-    if given:
-        return given
+def _who(given: str | None, task_vars: Mapping[str, Any]) -> str:
+    """The person: as given, or as AWX or sudo knows them, and always the login, which nobody can choose."""
     try:
-        login = getpass.getuser()
-    except (KeyError, OSError):
+        login = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
         login = f"uid {os.getuid()}"
-    before = os.environ.get("SUDO_USER", "")
-    return f"{before} (sudo: {login})" if before and before != login else login
+    names = [task_vars.get(name) for name in ("awx_user_name", "tower_user_name")]
+    awx = next((name for name in map(_name, names) if name), "")
+    person, sudo = _name(given), _name(os.environ.get("SUDO_USER"))
+    known = [f"AWX: {awx}"] if awx else [f"sudo: {sudo}"] if sudo and sudo != login else []
+    return f"{person} ({', '.join([*known, f'login: {login}'])})" if person else ", ".join([*known, f"login: {login}"])
+
+
+def _name(given: Any) -> str:
+    """What is seen of a name, short enough that the login is never cut off."""
+    return "" if given is None else visible(str(given).strip(), 60)[:60]
 
 
 def _language(language: str) -> str:

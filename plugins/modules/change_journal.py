@@ -51,7 +51,9 @@ options:
     type: str
     default: ""
   by:
-    description: Who makes the change. Empty, the user of AWX (C(awx_user_name), C(tower_user_name)), else the login.
+    description:
+      - Who makes the change. Beside it are written the user of AWX (C(awx_user_name), C(tower_user_name)) or of
+        C(sudo), and always the login.
     type: str
     default: ""
   batch_max:
