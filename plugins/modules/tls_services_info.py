@@ -14,7 +14,7 @@ description:
   - Looks for nginx, Apache, haproxy, stunnel and mosquitto among the processes, reads the configuration that they were
     started with, and searches their logs for clients that spoke TLS 1.1 or older.
   - Reads files and changes nothing; the only program that it starts is mosquitto, to ask for its version. Refuses to
-    look without privilege (C(become)): the processes of others would look like none.
+    look without privilege (C(become)), as the processes of others would look like none.
   - The configuration may hold passwords. Use C(no_log), as the role P(biomed.cert_hygiene.tls_hardening#role) does.
 options:
   days:
