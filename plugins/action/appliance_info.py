@@ -11,7 +11,6 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
@@ -20,19 +19,18 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._appliance_plan import DevicePlan, device_plan
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._host_variables import HostVariables
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret import (
     VantageClock,
     vantage_clock,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import device_card, login_card
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import device_card
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._login_observation import NotAsked, login_observation
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._observation_file import write_observations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import (
     JMESPATH_ERROR,
-    Profile,
     ProfileBook,
-    ProfileError,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_reading import read_answers
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._signatures import CRYPTOGRAPHY_ERROR
@@ -47,17 +45,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._unshown impor
 
 display = Display()
 
-_DEFAULT_PORTS = {"ssh": 22, "openssh": 22, "http": 80, "https": 443}
 _OUTCOMES = ("observed", "unreachable", "skipped", "aborted")
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """One device that is to be asked. `task` is what the vantage is told; `secrets` go apart."""
-
-    profile: Profile
-    task: dict[str, Any]
-    secrets: dict[str, str]
 
 
 class ActionModule(ActionBase):
@@ -85,7 +73,7 @@ class ActionModule(ActionBase):
         hostvars = task_vars.get("hostvars") or {}
         vantage = str(self._task.delegate_to or task_vars.get("inventory_hostname") or "localhost")
 
-        plans: dict[str, _Plan] = {}
+        plans: dict[str, DevicePlan] = {}
         left: dict[str, NotAsked] = {}
         consented = 0
         for name in options["devices"]:
@@ -95,7 +83,7 @@ class ActionModule(ActionBase):
             card = device_card(name, variables)
             consented += card["consent"]
             try:
-                plans[name] = self._plan(card, variables, book, options)
+                plans[name] = device_plan(card, variables, book, options["known_hosts"], options["recorded"])
             except NotAsked as problem:
                 left[name] = problem
                 if problem.reason == "inventory_invalid":
@@ -135,56 +123,11 @@ class ActionModule(ActionBase):
             result.update(failed=True, msg=f"appliance_info: {problem_text}")
         return result
 
-    # -- what the task was given
-
-    @staticmethod
-    def _plan(
-        card: Mapping[str, Any], variables: HostVariables, book: ProfileBook, options: Mapping[str, Any]
-    ) -> _Plan:
-        """How one device is asked; NotAsked when it is not."""
-        if card["invalid"]:
-            raise NotAsked("inventory_invalid", card["invalid"])
-        recorded = options["recorded"]
-        if recorded is not None and card["name"] not in recorded:
-            raise NotAsked("not_recorded")
-        if recorded is None and not card["consent"]:
-            raise NotAsked("consent_missing")
-        if not card["profile"]:
-            raise NotAsked("profile_missing")
-        try:
-            profile = book.get(card["profile"])
-        except ProfileError as error:
-            raise NotAsked("inventory_invalid", f"device_profile: {error}") from None
-        if recorded is not None:
-            return _Plan(profile, {}, {})
-        login = login_card(variables)
-        problem = login["invalid"] or _missing_in_login(profile, login)
-        if problem:
-            raise NotAsked("inventory_invalid", problem)
-        task = {
-            "name": card["name"],
-            "address": card["address"],
-            "names": [card["address"], *(name for name in card["names"] if name != card["address"])],
-            "consent": True,
-            "port": login["port"] or (profile.ssh or profile.http).get("port") or _DEFAULT_PORTS[profile.transport],
-            "user": login["user"],
-            "private_key_file": login["private_key_file"],
-            "host_key": login["host_key"],
-            "known_hosts": options["known_hosts"],
-            "verification": {
-                "pin": login["pin"],
-                "exception": bool(login["exception"]),
-                "name": card["names"][0] if card["names"] else None,
-            },
-            **profile.as_task(),
-        }
-        return _Plan(profile, task, login["secrets"])
-
     # -- asking
 
     def _ask(
         self,
-        plans: Mapping[str, _Plan],
+        plans: Mapping[str, DevicePlan],
         anchors: list[str],
         options: Mapping[str, Any],
         task_vars: dict[str, Any],
@@ -231,28 +174,6 @@ def _check_options(options: Mapping[str, Any]) -> None:
     for name, outputs in (options["recorded"] or {}).items():
         if not isinstance(outputs, Mapping):
             raise ValueError(f"recorded: {name}: output names with their texts are needed.")
-
-
-def _missing_in_login(profile: Profile, login: Mapping[str, Any]) -> str | None:
-    """What the profile's way to log in needs and `device_login` does not give."""
-    way = "ssh" if profile.transport in ("ssh", "openssh") else profile.http.get("authentication", "none")
-    secrets = login["secrets"]
-    if way in ("ssh", "basic", "digest") and not login["user"]:
-        return "device_login: user is missing"
-    if way in ("basic", "digest") and "password" not in secrets:
-        return "device_login: password is missing"
-    if way == "bearer" and "token" not in secrets:
-        return "device_login: token is missing"
-    if any(not text.isprintable() for text in secrets.values()):
-        return "device_login: a secret holds a character that cannot be typed"
-    if (profile.ssh.get("enable") or {}).get("password_prompt") and "enable_password" not in secrets:
-        return "device_login: enable_password is missing"
-    if profile.transport == "http" and way in ("basic", "bearer") and not login["exception"]:
-        return (
-            "device_login_exception: this profile sends the login over the network for anyone to read; "
-            "write who allows that, or use https"
-        )
-    return None
 
 
 def _recorded(saved: Mapping[str, Any]) -> dict[str, Any]:

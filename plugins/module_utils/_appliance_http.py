@@ -38,8 +38,8 @@ def ask_over_http(device: dict[str, Any], secret: dict[str, str], allowance: All
     visit = _Visit(device, secret, allowance, context)
     answers: dict[str, Any] = {}
     try:
-        for name, path in device["questions"].items():
-            answers[name] = visit.ask(path)
+        for name, question in device["questions"].items():
+            answers[name] = visit.ask({"path": question} if isinstance(question, str) else question)
     except SessionFailed as problem:
         problem.answers = answers
         raise
@@ -64,24 +64,32 @@ class _Visit:
         self._sock: socket.socket | None = None
         self._connection: http.client.HTTPConnection | None = None
 
-    def ask(self, path: str) -> dict[str, Any]:
-        login = self._login(path)
-        asked, answered, answer, text = self._get(path, login)
+    def ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        """`question`: path; and of what is no mere page, method, headers, body (text or None) and status (a list)."""
+        path, method, statuses = question["path"], question.get("method", "GET"), question.get("status", [200])
+        body = None if question.get("body") is None else question["body"].encode("utf-8")
+        # Capitals, so that no header has the name of an argument.
+        headers = {name.title(): value for name, value in question.get("headers", {}).items()}
+
+        def send() -> tuple[float, float, http.client.HTTPResponse, str]:
+            return self._get(path, self._login(path, method), method, body, **headers)
+
+        had_login = self._way != "digest" or bool(self._challenge)
+        asked, answered, answer, text = send()
         fresh = self._digest_challenge(answer)
         # One more request where no login was sent yet, or where a right one was merely out of date.
-        if answer.status == 401 and fresh and (login is None or fresh.get("stale", "").lower() == "true"):
+        if answer.status == 401 and fresh and (not had_login or fresh.get("stale", "").lower() == "true"):
             self._challenge, self._count = fresh, 0
-            login = self._login(path)
-            asked, answered, answer, text = self._get(path, login)
+            asked, answered, answer, text = send()
         if answer.status == 401:
             raise SessionFailed("login_refused", f"the device answered 401 to {path}")
         if answer.status == 403:
             return {"text": None, "error": f"the login may not read {path} (403)", "status": "not_permitted"}
+        if answer.status in statuses:
+            return {"text": text, "asked": asked, "answered": answered}
         if 300 <= answer.status < 400:
             return {"text": None, "error": f"{path} leads elsewhere ({answer.status}), which is not followed"}
-        if answer.status != 200:
-            return {"text": None, "error": f"the device answered {answer.status} to {path}"}
-        return {"text": text, "asked": asked, "answered": answered}
+        return {"text": None, "error": f"the device answered {answer.status} to {path}"}
 
     def close(self) -> None:
         if self._connection is not None:
@@ -176,13 +184,13 @@ class _Visit:
 
     # -- the login
 
-    def _login(self, path: str) -> str | None:
+    def _login(self, path: str, method: str = "GET") -> str | None:
         if self._way == "bearer":
             return "Bearer " + self._secret["token"]
         if self._way == "basic":
             pair = f"{self._device['user']}:{self._secret['password']}".encode()
             return "Basic " + base64.b64encode(pair).decode("ascii")
-        return self._digest(path) if self._way == "digest" and self._challenge else None
+        return self._digest(path, method) if self._way == "digest" and self._challenge else None
 
     def _digest_challenge(self, answer: http.client.HTTPResponse) -> dict[str, str]:
         if self._way != "digest" or answer.status != 401:
@@ -197,7 +205,7 @@ class _Visit:
             raise SessionFailed("login_refused", "the device wants a kind of digest login that is not known here")
         return max(usable, key=lambda entry: entry.get("algorithm", "MD5").upper() == "SHA-256") if usable else {}
 
-    def _digest(self, path: str) -> str:
+    def _digest(self, path: str, method: str) -> str:
         challenge = self._challenge
         algorithm = challenge.get("algorithm", "MD5")
         realm, nonce = challenge.get("realm", ""), challenge["nonce"]
@@ -206,7 +214,7 @@ class _Visit:
         def hashed(*parts: str) -> str:
             return _DIGESTS[algorithm.upper()](":".join(parts).encode("utf-8")).hexdigest()
 
-        own, asked = hashed(user, realm, password), hashed("GET", path)
+        own, asked = hashed(user, realm, password), hashed(method, path)
         fields = {"username": user, "realm": realm, "nonce": nonce, "uri": path}
         unquoted = {"algorithm": algorithm} if "algorithm" in challenge else {}
         if "auth" in [word.strip().lower() for word in challenge.get("qop", "").split(",")]:

