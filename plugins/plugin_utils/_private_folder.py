@@ -19,7 +19,7 @@ def private_folder(path: str, make: bool) -> str:
     """The folder, which is ours alone; made (0700) where it is missing and `make` says so. FolderError where not."""
     try:
         if make:
-            os.makedirs(path, mode=0o700, exist_ok=True)
+            _make(path)
         found = os.stat(path, follow_symlinks=False)
     except FileNotFoundError:
         return path
@@ -31,6 +31,14 @@ def private_folder(path: str, make: bool) -> str:
             "mode 0700"
         )
     return path
+
+
+def _make(path: str) -> None:
+    """Each folder that is missing, 0700: os.makedirs would leave those on the way to the umask."""
+    if not os.path.isdir(os.path.dirname(path)):
+        _make(os.path.dirname(path))
+    with suppress(FileExistsError):
+        os.mkdir(path, 0o700)
 
 
 def write_new(path: str, data: bytes) -> str:
