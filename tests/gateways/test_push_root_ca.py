@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ import pytest
 from gateways.changes import inventory, journal, summary
 from gateways.gateway import Gateway
 from gateways.lab import Lab
-from gateways.pushes import ANCHORS, NewRoot, command, environment, play, stores, trusts
+from gateways.pushes import ANCHORS, BUNDLE, NewRoot, command, environment, play, stores, trusts
 
 PLAYBOOK = "biomed.cert_hygiene.push_root_ca"
 STATE = "/var/lib/cert-hygiene/root_ca.json"
@@ -247,6 +248,77 @@ def test_a_killed_controller_is_healed_by_the_next_run(hospital: Hospital) -> No
     events = hospital.journal("killed")
     assert events[:4] == ["authorised", "began", "refused", "authorised"]
     assert events[4:] == ["rolled_back", "began", "rolled_back", "authorised", "began", "changed", "verified"]
+
+
+#: Connects as an application does: the keystore of javax.net.ssl.trustStore, PKIX, and the server's name.
+CONNECT = """\
+import java.net.Socket;
+import java.nio.file.*;
+import javax.net.ssl.*;
+
+public class Connect {
+    public static void main(String[] words) throws Exception {
+        System.setProperty("javax.net.ssl.trustStore", words[0]);
+        System.setProperty("javax.net.ssl.trustStorePassword", Files.readAllLines(Path.of(words[1])).get(0));
+        SSLSocketFactory factory = (SSLSocketFactory) SSLSocketFactory.getDefault();
+        try (SSLSocket socket = (SSLSocket) factory.createSocket(new Socket(words[2], 8443), words[3], 8443, true)) {
+            SSLParameters parameters = socket.getSSLParameters();
+            parameters.setEndpointIdentificationAlgorithm("HTTPS");
+            socket.setSSLParameters(parameters);
+            socket.startHandshake();
+            System.out.println(socket.getSession().getPeerCertificates().length + " certificates");
+        }
+    }
+}
+"""
+#: nginx ends as soon as it finds the new root, as a service that cannot read it would; its start is said to be well.
+DYING = f"if ls {ANCHORS}/*.crt > /dev/null 2>&1; then DAEMON=/bin/true; fi\n"
+
+
+@pytest.mark.skipif(shutil.which("javac") is None, reason="needs the program javac")
+def test_java_connects_after_the_push_alone_and_a_service_that_dies_undoes_it(hospital: Hospital) -> None:
+    (hospital.folder / "Connect.java").write_text(CONNECT, encoding="utf-8")
+    subprocess.run(["javac", "--release", "17", "Connect.java"], cwd=hospital.folder, check=True)
+    gateway = hospital.add("jsse", "java")
+    shutil.copy(hospital.folder / "Connect.class", gateway.root / "tmp")
+    gateway.shell(
+        "mkdir /opt/engine && cd /opt/engine\n"
+        f"printf '%s\\n' '{PASSWORD}' > pass; echo changeit > changeit\n"
+        f"openssl x509 -in {BUNDLE} > other.pem\n"
+        "for kind in PKCS12 JKS; do keytool -importcert -noprompt -alias other -file other.pem -keystore trust.$kind "
+        "-storetype $kind -storepass:file pass; done\n"
+        "echo 'server { listen 8080; }' > /etc/nginx/conf.d/viewer.conf; service nginx start"
+    )
+    stores_of_java = {"/opt/engine/trust.PKCS12": "pass", "/opt/engine/trust.JKS": "pass"}
+    stores_of_java["/etc/ssl/certs/java/cacerts"] = "changeit"
+
+    def java(path: str) -> str:
+        words = ("java", "-cp", "/tmp", "Connect", path, f"/opt/engine/{stores_of_java[path]}", hospital.server, NAME)
+        done = gateway.run(*words, check=False)
+        return "connected" if done.returncode == 0 else done.stderr
+
+    named = [{"path": path, "password_file": "/opt/engine/pass"} for path in list(stores_of_java)[:2]]
+    own = {"device_java_keystores": named, "root_ca_restart": "restart", "root_ca_services": ["nginx"]}
+    before, ran = stores(gateway), gateway.shell("cat /run/nginx.pid")
+    assert all("PKIX path building failed" in java(path) for path in stores_of_java)
+    gateway.write("/etc/default/nginx", DYING)
+    failed = hospital.push(["jsse"], "-vvvv", variables={"jsse": own})
+    assert failed.returncode != 0 and "Not running: nginx" in failed.stdout, failed.stdout[-6000:]
+    assert hospital.journal("jsse") == ["authorised", "began", "rolled_back"]
+    assert stores(gateway) == before
+    # Every keystore had been changed, and the service runs again with what was there before.
+    journal = hospital.lab.state / "control" / "changes.jsonl"
+    last = json.loads(journal.read_text(encoding="utf-8").splitlines()[-1])
+    assert {file["path"] for file in last["files"]} >= set(stores_of_java), last
+    assert gateway.listens(8080) and gateway.shell("cat /run/nginx.pid") != ran
+    assert all("PKIX path building failed" in java(path) for path in stores_of_java)
+    gateway.shell("rm /etc/default/nginx")
+    done = hospital.push(["jsse"], "-vvvv", variables={"jsse": own})
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert {path: java(path) for path in stores_of_java} == dict.fromkeys(stores_of_java, "connected")
+    assert gateway.listens(8080)
+    for run in (failed, done):
+        assert PASSWORD not in run.stdout + run.stderr and "PRIVATE KEY" not in run.stdout + run.stderr
 
 
 #: The gateway's logins end in the middle of the change, as when it loses its network; the change goes on without them.
