@@ -21,9 +21,9 @@ def private_folder(path: str, make: bool) -> str:
         if make:
             _make(path)
         found = os.stat(path, follow_symlinks=False)
-    except FileNotFoundError:
-        return path
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not make:
+            return path
         raise FolderError(f"the folder '{path}' cannot be made or read ({error.strerror})") from None
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
         raise FolderError(

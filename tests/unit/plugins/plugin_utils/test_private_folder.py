@@ -53,8 +53,10 @@ def test_a_link_a_file_and_another_owner_are_refused(tmp_path: Path, monkeypatch
     for name in ("link", "file"):
         with pytest.raises(FolderError):
             private_folder(str(tmp_path / name), make=False)
-    with pytest.raises(FolderError, match="cannot be made or read"):
-        private_folder(str(tmp_path / "file" / "below"), make=True)
+    (tmp_path / "nowhere").symlink_to(tmp_path / "not-there")
+    for name in ("file", "nowhere"):
+        with pytest.raises(FolderError, match="cannot be made or read"):
+            private_folder(str(tmp_path / name / "below"), make=True)
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     with pytest.raises(FolderError, match="nobody else's"):
         private_folder(str(mine), make=True)
