@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -35,7 +37,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._private_folde
     write_new,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import JMESPATH_ERROR, ProfileBook
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_actions import UploadRootCa
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_actions import Act, UploadRootCa
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._root_certificate import (
     RootRefused,
     judged_root,
@@ -87,18 +89,18 @@ class ActionModule(ActionBase):
         state = self._options["state"]
         try:
             at_least(self._options, {"timeout": 0.1, "device_timeout": 0.1})
-            kept = self._kept()
-            self._result["left_open"] = kept is not None
-            if state == "settled":
-                self._settle(kept)
-            elif state == "restored":
-                if kept is not None:
+            root = self._root(state) if state in ("present", "absent") else None
+            with self._alone():
+                kept = self._kept()
+                self._result["left_open"] = kept is not None
+                if root is not None:
+                    self._prepare()
+                    self._change(root, state, kept)
+                elif state == "settled":
+                    self._settle(kept)
+                elif kept is not None:
                     self._prepare()
                     self._restore(kept)
-            else:
-                root = self._root(state)
-                self._prepare()
-                self._change(root, state, kept)
         except (RootsProblem, RootRefused, SourceError, PolicyError, FolderError, ValueError) as problem:
             sentence = f"appliance_trust_anchor: {str(problem).rstrip('.')}."
             self._result.update(failed=True, msg=sentence)
@@ -177,16 +179,16 @@ class ActionModule(ActionBase):
             raise RootsProblem("an earlier change of this device was left open: put it back first (state: restored)")
         if state == "present":
             act = self._upload.add
-            question = roots.filled(act, name=root.name, fingerprint=root.fingerprint, pem=root.pem)
+            questions = [roots.filled(act, name=root.name, fingerprint=root.fingerprint, pem=root.pem)]
         else:
             act = self._upload.remove
-            question = roots.removal(self._upload, root.fingerprint, before[root.fingerprint], root.name)
+            questions = roots.removals(self._upload, root.fingerprint, before[root.fingerprint], root.name)
         self._result["changed"] = True
         if self._task.check_mode:
             return
         record = Kept(self._device, state, root.fingerprint, root.name, root.pem, tuple(sorted(before)))
         self._keep(record)
-        problem = roots.judged(act, self._session(question))
+        problem = self._send(act, questions)
         try:
             after = self._read()
         except RootsProblem as unread:
@@ -223,22 +225,28 @@ class ActionModule(ActionBase):
         self._result["changed"] = bool(more or again)
         if self._task.check_mode:
             return
-        problems = []
-        for entry in more:
-            question = roots.removal(self._upload, entry, before[entry], kept.name)
-            problems.append(roots.judged(self._upload.remove, self._session(question)))
+        if not more and not again:
+            return
+        questions = [
+            question for entry in more for question in roots.removals(self._upload, entry, before[entry], kept.name)
+        ]
+        said = self._send(self._upload.remove, questions)
         if again:
             question = roots.filled(self._upload.add, name=kept.name, fingerprint=kept.fingerprint, pem=kept.pem)
-            problems.append(roots.judged(self._upload.add, self._session(question)))
-        if more or again:
-            after = self._read()
-            self._tell(before, after)
-            different = roots.otherwise(after, kept.trusted)
-            if different:
-                said = "; ".join(filter(None, problems))
-                raise RootsProblem(
-                    f"it is not put back: {different}" + (f" (the device's answer: {said})" if said else "")
-                )
+            said = said or self._send(self._upload.add, [question])
+        after = self._read()
+        self._tell(before, after)
+        different = roots.otherwise(after, kept.trusted)
+        if different:
+            raise RootsProblem(f"it is not put back: {different}" + (f" (before that: {said})" if said else ""))
+
+    def _send(self, act: Act, questions: list[Any]) -> str:
+        """What is wrong with the first answer that is; "" where nothing is."""
+        for question in questions:
+            problem = roots.judged(act, self._session(question))
+            if problem:
+                return problem
+        return ""
 
     def _tell(self, before: Any, after: Any) -> None:
         """The lists before and after, for the difference and the journal."""
@@ -255,6 +263,25 @@ class ActionModule(ActionBase):
         )
 
     # -- what is remembered
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else changes this device: the worker of a controller that was killed may still be at it."""
+        path = self._options["kept_in"]
+        if not path or self._task.check_mode:
+            yield
+            return
+        private_folder(os.path.dirname(path), make=True)
+        try:
+            lock = open(f"{path}.lock", "a", opener=lambda name, flags: os.open(name, flags, 0o600))  # noqa: SIM115
+        except OSError as error:
+            raise RootsProblem(f"'{path}.lock' cannot be written ({error.strerror})") from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RootsProblem("another run is changing this device at this moment: wait for its end") from None
+            yield
 
     def _kept(self) -> Kept | None:
         path = self._options["kept_in"]
@@ -274,7 +301,6 @@ class ActionModule(ActionBase):
         """On disk before anything is sent, so that a killed run is put back by the next one."""
         path = self._options["kept_in"]
         if path:
-            private_folder(os.path.dirname(path), make=True)
             with suppress(FileNotFoundError):  # half written by a run that was killed
                 os.unlink(f"{path}.partial")
             write_new(path, roots.kept_text(kept).encode("utf-8"))
@@ -290,7 +316,7 @@ class ActionModule(ActionBase):
 
     # -- one session with the device
 
-    def _read(self) -> dict[str, str | None]:
+    def _read(self) -> dict[str, tuple[str, ...]]:
         return roots.listed(self._upload, self._session(self._upload.question, looking=True))
 
     def _session(self, question: Any, looking: bool = False) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The roots that a device trusts: as it lists them, what a change makes of them, and what puts them back. Pure.
 
-`Roots`: SHA-256 fingerprint -> the name that the device shows for it, None where it shows none.
+`Roots`: SHA-256 fingerprint -> the names that the device shows for it; one may be stored twice, or without a name.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SCHEMA_VERSION = 1
 #: What the journal calls the list, since it is no file.
 LIST = "trusted roots of the device"
 
-Roots = Mapping[str, "str | None"]
+Roots = Mapping[str, tuple[str, ...]]
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
@@ -36,7 +36,7 @@ class RootsProblem(Exception):
 
 @dataclass(frozen=True)
 class Kept:
-    """A change that was begun. trusted: the list before it; appeared: what came into the list by it, ours or not."""
+    """A change that was begun. trusted: the list before it; appeared: what came into the list meanwhile, nameless."""
 
     device: str
     state: str
@@ -47,7 +47,10 @@ class Kept:
     appeared: tuple[str, ...] = ()
 
     def with_appeared(self, roots: Roots) -> Kept:
-        return replace(self, appeared=tuple(sorted(set(roots) - set(self.trusted))))
+        """With what the device stored in the place of what it was sent."""
+        return replace(
+            self, appeared=tuple(sorted(entry for entry in set(roots) - set(self.trusted) if not roots[entry]))
+        )
 
 
 def kept_text(kept: Kept) -> str:
@@ -69,25 +72,27 @@ def read_kept(text: str, device: str) -> Kept:
     return kept
 
 
-def listed(upload: UploadRootCa, answer: Mapping[str, Any] | None) -> dict[str, str | None]:
+def listed(upload: UploadRootCa, answer: Mapping[str, Any] | None) -> dict[str, tuple[str, ...]]:
     """The roots in the device's answer. RootsProblem where they cannot all be read."""
     try:
         entries = read_whole_list(upload.trusted, upload.expected, answer)
     except Unread as problem:
         raise RootsProblem(f"the roots that the device trusts cannot be read: {problem}") from None
-    roots: dict[str, str | None] = {}
+    roots: dict[str, tuple[str, ...]] = {}
     for entry in entries:
-        name = entry.get("name")
-        roots[entry["value"]] = roots.get(entry["value"]) or (None if name is None else str(name).strip())
+        name = str(entry.get("name") or "").strip()
+        roots[entry["value"]] = roots.get(entry["value"], ()) + ((name,) if name else ())
     return roots
 
 
-def removal(upload: UploadRootCa, fingerprint: str, shown: str | None, given: str) -> Any:
-    """What removes a root, by the name that the device shows for it, else by ours. RootsProblem without either."""
-    name = shown or given
-    if upload.remove.needs("{name}") and not name:
+def removals(upload: UploadRootCa, fingerprint: str, shown: tuple[str, ...], given: str) -> list[Any]:
+    """What removes a root, by each name that the device shows for it, else by ours. RootsProblem without any."""
+    names = list(dict.fromkeys(shown)) or [given]
+    if not upload.remove.needs("{name}"):
+        names = names[:1]
+    elif not names[0]:
         raise RootsProblem("this profile removes by {name}, and nobody says it: give name, or the certificate")
-    return filled(upload.remove, name=name, fingerprint=fingerprint)
+    return [filled(upload.remove, name=name, fingerprint=fingerprint) for name in names]
 
 
 def filled(act: Act, **values: str) -> Any:
@@ -123,7 +128,7 @@ def putting_back(kept: Kept, now: Roots) -> tuple[list[str], bool]:
     What somebody else has added meanwhile is not ours to remove.
     """
     more, less = set(now) - set(kept.trusted), set(kept.trusted) - set(now)
-    ours = {kept.fingerprint, *kept.appeared} | {entry for entry in more if now[entry] == kept.name}
+    ours = {kept.fingerprint, *kept.appeared} | {entry for entry in more if set(now[entry]) == {kept.name}}
     again = bool(less)
     if more - ours:
         raise RootsProblem(f"roots came that this change did not send: {otherwise(more - ours, ())}")

@@ -55,8 +55,9 @@ class Store:
             return "flash is full"
         if not NAME.fullmatch(name) or not BLOCK.search(text):
             return "this is no certificate"
-        if self.manner == "slow":
-            time.sleep(60)
+        for _second in range(600):
+            if self.manner == "slow":
+                time.sleep(1)
         if self.manner == "another":
             text = (self.folder / "other.pem").read_text(encoding="ascii")
         if self.manner != "says_ok":

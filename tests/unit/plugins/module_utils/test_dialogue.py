@@ -48,7 +48,7 @@ class Script:
 
 
 def ask(
-    pieces: Sequence[bytes | str | None], commands: dict[str, str], *, ssh: dict[str, Any] | None = None, **secret: str
+    pieces: Sequence[bytes | str | None], commands: dict[str, Any], *, ssh: dict[str, Any] | None = None, **secret: str
 ) -> tuple[dict[str, Any], Script]:
     script = Script(*pieces)
     allowance = Allowance(0.2, time.monotonic() + 2)
@@ -229,3 +229,26 @@ def test_a_refused_enable_password_is_not_tried_again(after: bytes) -> None:
     assert failure.value.reason == "login_refused"
     assert script.sent == ["enable\r", "wrong\r"]
     assert "wrong" not in str(failure.value)
+
+
+# -- several lines with pauses between them
+
+STEPS = [{"send": ["put x"], "until": "^cert> $"}, {"send": ["BEGIN", "END"], "until": None}]
+
+
+def test_a_dialogue_waits_for_each_step() -> None:
+    pieces = [OPEN, "wait", b"put x\r\nPaste it\r\ncert> ", "wait", b"BEGIN\r\nEND\r\nOK, stored\r\ndev> "]
+    answers, script = ask(pieces, {"a": STEPS})
+    assert script.sent == ["put x\r", "BEGIN\r", "END\r"]
+    assert "OK, stored" in answers["a"]["text"]
+    # What we sent is no answer, echoed or not.
+    assert "END" not in answers["a"]["text"]
+    assert "put x" not in answers["a"]["text"]
+
+
+def test_what_remains_is_not_sent_into_the_command_line() -> None:
+    script = Script(OPEN, "wait", b"put x\r\n% Unknown command\r\ndev> ")
+    with pytest.raises(SessionFailed, match="came back to its prompt early after 'dev> '") as problem:
+        hold(script, {"ssh": SSH, "questions": {"a": STEPS}}, {}, Allowance(0.2, time.monotonic() + 2))
+    assert problem.value.reason == "dialogue_broken_off"
+    assert script.sent == ["put x\r"]
