@@ -25,7 +25,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_trust
 
 _FILES = ("key4.db", "cert9.db")
 _FINGERPRINT = re.compile(r"Fingerprint \(SHA-256\):\s+((?:[0-9A-F]{2}:){31}[0-9A-F]{2})")
-_SSL_FLAGS = re.compile(r"^ +SSL Flags:\n((?: {12,}.*\n)*)", re.MULTILINE)
+_SSL_FLAGS = re.compile(r"^ +SSL Flags:\n((?: {12}.*\n)*)", re.MULTILINE)
 
 Held = dict[str, tuple[str, bool]]
 """fingerprint -> (nickname, whether it is trusted to say who a server is)"""

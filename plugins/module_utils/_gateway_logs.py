@@ -19,7 +19,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host 
     NotPermitted,
     NotSupported,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import in_calendar, iso
 
 LOG_FILES = (
     "/var/log/nginx/*error.log*",
@@ -243,7 +243,8 @@ def stamp(line: str, year: int) -> float | None:
         if not found:
             continue
         try:
-            return _moment(kind, found, year)
+            moment = _moment(kind, found, year)
+            return moment if in_calendar(moment) else None
         except (ValueError, OverflowError, KeyError):
             return None
     return None

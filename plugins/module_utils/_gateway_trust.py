@@ -207,7 +207,9 @@ def parse_nss_list(text: str) -> list[tuple[str, str]]:
     """(nickname, trust flags) of each line of `certutil -L`."""
     found = []
     for line in text.splitlines():
-        match = re.fullmatch(r"(.+?)\s+([A-Za-z]*,[A-Za-z]*,[A-Za-z]*)\s*", line[:500])
-        if match and not match[1].startswith("Certificate Nickname"):
-            found.append((match[1], match[2]))
+        name, _gap, flags = line[:500].rstrip().rpartition(" ")
+        if not name or name.startswith("Certificate Nickname"):
+            continue
+        if re.fullmatch(r"[A-Za-z]*,[A-Za-z]*,[A-Za-z]*", flags):
+            found.append((name.rstrip() or " ", flags))
     return found

@@ -7,6 +7,14 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+#: From the beginning of year 1 to the end of year 9999.
+_FIRST, _LAST = -62_135_596_800.0, 253_402_300_799.0
+
+
+def in_calendar(moment: float) -> bool:
+    """Whether `iso` can write it: a zone can carry a time of year 1 or 9999 out of the calendar."""
+    return _FIRST <= moment <= _LAST
+
 
 def iso(moment: float, precision: str = "milliseconds") -> str:
     """Epoch seconds as ISO 8601 in UTC. `precision`: milliseconds | seconds."""

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_settings import (
@@ -63,14 +64,19 @@ def inspect(service: str, reading: Reading) -> Found:
     return Found(tuple(sorted(set(found.endpoints))), tuple(dict.fromkeys(found.logs)), found.blocks)
 
 
+#: No address is longer.
+_MAX_ADDRESS = 100
+
+
 def _endpoint(text: str, default_port: int | None = None, starttls: str = "") -> Endpoint:
     """`443`, `*:443`, `:443`, `192.0.2.1:443`, `[::]:443`, `:::443`; Unclear for anything else."""
+    short = text if len(text) <= _MAX_ADDRESS else ""
     found = re.fullmatch(
         r"(?:(?:ipv[46]@)?(?P<address>\[[0-9a-fA-F:.]*\]|[0-9.]+|\*|_default_|localhost|::|[0-9a-fA-F:]*:[0-9a-fA-F:]*)?:)?"
         r"(?P<port>\d{1,5})",
-        text,
+        short,
     )
-    if found is None and default_port is not None and re.fullmatch(r"\[[0-9a-fA-F:.]+\]|[\d.]+|\*|_default_", text):
+    if found is None and default_port is not None and re.fullmatch(r"\[[0-9a-fA-F:.]+\]|[\d.]+|\*|_default_", short):
         return _endpoint(f"{text}:{default_port}", None, starttls)
     if found is None or not 0 < int(found["port"]) < 65536:
         raise Unclear(f"where it listens is not understood: {text[:80]!r}")
@@ -80,51 +86,56 @@ def _endpoint(text: str, default_port: int | None = None, starttls: str = "") ->
     return Endpoint("127.0.0.1" if address == "localhost" else address, int(found["port"]), starttls)
 
 
-def _in(reading: Reading, block: Block | None) -> list[Setting]:
-    return [setting for setting in reading.settings if setting.block is block]
-
-
 # --- nginx --------------------------------------------------------------------------------------------------------
 
 
 def _nginx(reading: Reading) -> Found:
     formats = {item.words[0]: "".join(item.words[1:]) for item in reading.named("log_format") if len(item.words) > 1}
-    servers = {item.blocks[:place] for item in reading.settings for place in _places(item.blocks, "server")}
+    outer: dict[Block, Block | None] = {}
+    for item in reading.settings:
+        around: Block | None = None
+        for block in item.blocks:
+            if block.name == "server":
+                outer[block] = around
+            around = block
+    logged = _by(reading.named("access_log"), lambda item: item.block)
+    deeper: dict[Block, list[Block]] = {}
+    for found in logged.values():
+        for block in found[0].blocks[:-1]:
+            deeper.setdefault(block, []).append(found[0].blocks[-1])
     endpoints: list[Endpoint] = []
-    logs: list[Log] = []
     blocks: list[Block] = []
-    for server in sorted(servers, key=lambda stack: (stack[-1].path, stack[-1].body)):
-        inside = [item for item in reading.settings if item.blocks[: len(server)] == server]
-        own = [item for item in inside if item.blocks == server]
+    # Logs of the same block stand together: one that tells is enough. A block below has its own, or inherits.
+    groups: dict[Block | None, None] = {}
+    for server in sorted(outer, key=lambda block: (block.path, block.body)):
+        own = reading.inside(server)
         legacy = any(item.name == "ssl" and item.words == ("on",) for item in own)
         listens = [item.words for item in own if item.name == "listen" and item.words]
         secure = [words for words in listens if legacy or {"ssl", "quic"} & set(words[1:])]
         if not secure:
             continue
-        blocks.append(server[-1])
+        blocks.append(server)
         endpoints += [_endpoint(words[0], 80) for words in secure if not words[0].startswith("unix:")]
-        outer = [item for item in reading.settings if item.blocks == server[:-1]]
-        logs += _nginx_logs(inside, own, outer, formats)
+        groups[server if server in logged else outer[server]] = None
+        groups.update(dict.fromkeys(deeper.get(server, ())))
+    logs: list[Log] = []
+    for group in groups:
+        logs += _told([_nginx_log(item, formats) for item in logged.get(group, ())])
     return Found(tuple(endpoints), tuple(logs), tuple(blocks))
 
 
-def _places(blocks: Sequence[Block], name: str) -> list[int]:
-    return [number + 1 for number, block in enumerate(blocks) if block.name == name]
+def _by(settings: Iterable[Setting], key: Callable[[Setting], Block | None]) -> dict[Block | None, list[Setting]]:
+    """The settings that have words, in groups."""
+    groups: dict[Block | None, list[Setting]] = {}
+    for item in settings:
+        if item.words:
+            groups.setdefault(key(item), []).append(item)
+    return groups
 
 
-def _nginx_logs(inside: list[Setting], own: list[Setting], outer: list[Setting], formats: dict[str, str]) -> list[Log]:
-    def named(settings: list[Setting]) -> list[Setting]:
-        return [item for item in settings if item.name == "access_log" and item.words]
-
-    # Logs of the same block stand together: one that tells is enough. A block below has its own, or inherits.
-    groups = [named(own) or named(outer)]
-    deeper = {item.blocks for item in named(inside)} - {item.blocks for item in own}
-    groups += [[item for item in named(inside) if item.blocks == blocks] for blocks in deeper]
-    logs = []
-    for group in groups:
-        read = [_nginx_log(item, formats) for item in group] or [Log("", False, "not_logged")]
-        logs += [log for log in read if log.tells] or read[:1]
-    return logs
+def _told(logs: list[Log]) -> list[Log]:
+    """Of what stands together: the logs that tell, else the first."""
+    return [log for log in logs if log.tells] or logs[:1] or [Log("", False, "not_logged")]
 
 
 def _nginx_log(item: Setting, formats: dict[str, str]) -> Log:
@@ -146,26 +157,24 @@ _APACHE_LOGS = {"${APACHE_LOG_DIR}": "/var/log/apache2"}
 
 def _apache(reading: Reading) -> Found:
     formats = {item.words[1]: item.words[0] for item in reading.named("logformat") if len(item.words) > 1}
-    hosts = [_virtual_host(item.blocks) for item in reading.settings if _on(item)]
-    listens = [item.words[0] for item in reading.named("listen") if item.words]
-    endpoints: list[Endpoint] = []
-    logs: list[Log] = []
-    for host in dict.fromkeys(hosts):
-        if host is None:
-            endpoints += [_endpoint(text) for text in listens if _endpoint(text).port != 80]
-        else:
-            endpoints += [_endpoint(word) for word in host.words]
-        custom = _apache_logs(reading, host) or _apache_logs(reading, None)
-        told = [_apache_log(item, formats) for item in custom] or [Log("", False, "not_logged")]
-        logs += [log for log in told if log.tells] or told[:1]
+    hosts = list(dict.fromkeys(_virtual_host(item.blocks) for item in reading.settings if _on(item)))
+    bound = [_endpoint(item.words[0]) for item in reading.named("listen") if item.words]
+    named = {_endpoint(word) for host in hosts if host for word in host.words}
+    if None in hosts:
+        named |= {point for point in bound if point.port != 80}
     # A wildcard of a virtual host answers where Apache listens.
-    bound = {_endpoint(text) for text in listens}
-    endpoints = [
-        entry
-        for point in endpoints
-        for entry in ([one for one in bound if one.port == point.port] if not point.address and bound else [point])
-    ]
-    return Found(tuple(endpoints), tuple(logs), tuple(host for host in dict.fromkeys(hosts) if host is not None))
+    wild = {point.port for point in named if not point.address} if bound else set()
+    endpoints = {point for point in named if point.address or not bound} | {
+        point for point in bound if point.port in wild
+    }
+    logged = _by(
+        (item for item in reading.settings if item.name in ("customlog", "transferlog")),
+        lambda item: _virtual_host(item.blocks),
+    )
+    logs: list[Log] = []
+    for group in dict.fromkeys(host if host in logged else None for host in hosts):
+        logs += _told([_apache_log(item, formats) for item in logged.get(group, ())])
+    return Found(tuple(endpoints), tuple(logs), tuple(host for host in hosts if host))
 
 
 def _on(item: Setting) -> bool:
@@ -174,14 +183,6 @@ def _on(item: Setting) -> bool:
 
 def _virtual_host(blocks: Sequence[Block]) -> Block | None:
     return next((block for block in blocks if block.name == "virtualhost"), None)
-
-
-def _apache_logs(reading: Reading, host: Block | None) -> list[Setting]:
-    return [
-        item
-        for item in reading.settings
-        if item.name in ("customlog", "transferlog") and item.words and _virtual_host(item.blocks) is host
-    ]
 
 
 def _apache_log(item: Setting, formats: dict[str, str]) -> Log:
@@ -209,13 +210,14 @@ def _haproxy(reading: Reading) -> Found:
     blocks: list[Block] = []
     defaults: Block | None = None
     named: dict[str, Block] = {}
+    spoken: dict[Block | None, tuple[str | None, bool]] = {None: (None, False)}
     for stack in reading.blocks:
         block = stack[-1]
         if block.name == "defaults":
             defaults = block
             named[block.words[0] if block.words else ""] = block
             continue
-        binds = [item for item in _in(reading, block) if item.name == "bind" and "ssl" in item.words[1:]]
+        binds = [item for item in reading.inside(block) if item.name == "bind" and "ssl" in item.words[1:]]
         if block.name not in ("frontend", "listen") or not binds:
             continue
         blocks.append(block)
@@ -224,22 +226,25 @@ def _haproxy(reading: Reading) -> Found:
                 if not address.startswith(("unix@", "/", "abns@", "fd@", "sockpair@")):
                     endpoints.append(_endpoint(address))
         source = named.get(block.words[block.words.index("from") + 1]) if "from" in block.words[:-1] else defaults
-        logs.append(_haproxy_log(_in(reading, block), _in(reading, source) if source else []))
+        for one in (block, source):
+            if one not in spoken:
+                spoken[one] = _haproxy_spoken(reading.inside(one))
+        (own, own_log), (inherited, inherited_log) = spoken[block], spoken[source]
+        spelt = own if own is not None else inherited or ""
+        tells = spelt == "httpslog" or (("%sslv" in spelt or "ssl_fc_protocol" in spelt) and "%ci" in spelt)
+        tells = tells and (own_log or inherited_log)
+        logs.append(Log(_HAPROXY_LOG, tells, "" if tells else "not_logged"))
     return Found(tuple(endpoints), tuple(logs), tuple(blocks))
 
 
-def _haproxy_log(own: list[Setting], inherited: list[Setting]) -> Log:
-    def formats(settings: list[Setting]) -> list[str]:
-        return [
-            " ".join(item.words) if item.name == "log-format" else item.words[0]
-            for item in settings
-            if item.name == "log-format" or (item.name == "option" and item.words[:1] and item.words[0].endswith("log"))
-        ]
-
-    last = (formats(own) or formats(inherited) or [""])[-1]
-    tells = last == "httpslog" or (("%sslv" in last or "ssl_fc_protocol" in last) and "%ci" in last)
-    tells = tells and any(item.name == "log" for item in (*own, *inherited))
-    return Log(_HAPROXY_LOG, tells, "" if tells else "not_logged")
+def _haproxy_spoken(settings: Sequence[Setting]) -> tuple[str | None, bool]:
+    """(the last format of its log, whether it has a log)."""
+    formats = [
+        " ".join(item.words) if item.name == "log-format" else item.words[0]
+        for item in settings
+        if item.name == "log-format" or (item.name == "option" and item.words[:1] and item.words[0].endswith("log"))
+    ]
+    return formats[-1] if formats else None, any(item.name == "log" for item in settings)
 
 
 # --- stunnel ------------------------------------------------------------------------------------------------------
@@ -249,9 +254,10 @@ def _stunnel(reading: Reading) -> Found:
     endpoints: list[Endpoint] = []
     blocks: list[Block] = []
     logs: list[Log] = []
+    common = {item.name: item.words[0] for item in reading.inside(None)}
     for stack in reading.blocks:
-        own = {item.name: item.words[0] for item in _in(reading, stack[-1])}
-        settings = {item.name: item.words[0] for item in reading.settings if not item.blocks} | own
+        own = {item.name: item.words[0] for item in reading.inside(stack[-1])}
+        settings = ChainMap(own, common)
         if settings.get("client", "no").lower() == "yes" or "accept" not in own:
             continue
         blocks.append(stack[-1])
@@ -276,10 +282,12 @@ def _mosquitto(reading: Reading) -> Found:
     paths = [item.words[1] for item in reading.named("log_dest") if item.words[:1] == ("file",) and len(item.words) > 1]
     for stack in reading.blocks:
         block = stack[-1]
-        own = {item.name: item.words for item in _in(reading, block)}
+        own = {item.name: item.words for item in reading.inside(block)}
         if block.name == "connection" or not ({"certfile", "psk_hint"} & own.keys()):
             continue
         if block.name == "listener":
+            if not block.words:
+                raise Unclear("a listener without a port")
             port, address = block.words[0], block.words[1] if len(block.words) > 1 else ""
         else:
             port = (own.get("port") or ("1883",))[0]

@@ -22,7 +22,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_logs 
     stamp,
     tls_failure_cause,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import in_calendar, iso
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_found import Log
 
 #: Bytes of text that are read of one log with its rotated files.
@@ -112,12 +112,13 @@ def moment_of(line: str, year: int, now: float) -> float | None:
     if found:
         try:
             text = f"{found[3]}-{_MONTHS[found[2]]:02}-{found[1]}T{found[4]}:{found[5]}:{found[6]}{found[7]}:{found[8]}"
-            return datetime.fromisoformat(text).timestamp()
+            moment = datetime.fromisoformat(text).timestamp()
+            return moment if in_calendar(moment) else None
         except (KeyError, ValueError):
             return None
-    moment = stamp(line, year)
+    told = stamp(line, year)
     # syslog gives no year: what would lie ahead was written a year ago.
-    return stamp(line, year - 1) if moment is not None and moment > now + 86400 else moment
+    return stamp(line, year - 1) if told is not None and told > now + 86400 else told
 
 
 def old_clients(logs: Sequence[Log], days: float, own: Iterable[str], now: float) -> dict[str, Any]:

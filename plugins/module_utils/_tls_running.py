@@ -68,10 +68,11 @@ def running(proc: str = "/proc") -> dict[str, list[tuple[list[str], float]]]:
             with open(f"{folder}/cmdline", "rb") as handle:
                 words = re.split(r"[\0 ]+", handle.read(65536).decode("utf-8", "replace").strip("\0 "))
             parent = _comm(f"{proc}/{fields[1]}")
+            started = booted + int(fields[19]) / os.sysconf("SC_CLK_TCK")
         except (OSError, ValueError, IndexError):
             continue
         if parent != comm:
-            found[service].append((words, booted + int(fields[19]) / os.sysconf("SC_CLK_TCK")))
+            found[service].append((words, started))
     return found
 
 
@@ -130,7 +131,8 @@ def gather(service: str, mains: list[str]) -> tuple[dict[str, dict[str, Any]], F
                     raise Unclear("the configuration has too many files")
                 files[path] = _file(path)
         reading = read(service, mains, _texts(files))
-        wanted = [path for pattern in reading.patterns for path in sorted(glob.glob(pattern)) if path not in files]
+        patterns = dict.fromkeys(reading.patterns)
+        wanted = [path for pattern in patterns for path in sorted(glob.glob(pattern)) if path not in files]
         wanted = [path for path in wanted if os.path.isfile(path)]
         if not wanted:
             return files, inspect(service, reading)
@@ -147,6 +149,8 @@ def _file(path: str) -> dict[str, Any]:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         raise Unclear(f"{path} is not UTF-8") from None
+    if "\0" in text:
+        raise Unclear(f"{path} is no text")
     return {
         "real": os.path.realpath(path),
         "content": text,

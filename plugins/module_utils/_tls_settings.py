@@ -18,6 +18,10 @@ SERVICES = ("nginx", "apache", "haproxy", "stunnel", "mosquitto")
 
 _DEPTH = 10
 _MAX_SETTINGS = 50_000
+#: Blocks within each other, and characters read in all: a file that is included twice counts twice.
+_MAX_NESTED = 50
+_MAX_TEXT = 8 * 1024 * 1024
+_MAX_PATTERNS = 1000
 
 _HAPROXY_SECTIONS = (
     *("global", "defaults", "frontend", "backend", "listen", "userlist", "peers", "resolvers", "mailers", "program"),
@@ -63,18 +67,50 @@ class Reading:
     settings: list[Setting] = field(default_factory=list)
     blocks: list[tuple[Block, ...]] = field(default_factory=list)
     patterns: list[str] = field(default_factory=list)
+    _by_block: dict[Block | None, list[Setting]] = field(default_factory=dict)
+    _matched: dict[str, list[str]] = field(default_factory=dict)
+    _read: int = 0
 
     def add(self, setting: Setting) -> None:
-        if len(self.settings) >= _MAX_SETTINGS:
-            raise Unclear("the configuration is too long")
+        self._count(len(self.settings), _MAX_SETTINGS)
         self.settings.append(setting)
+        self._by_block.setdefault(setting.block, []).append(setting)
 
     def open(self, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+        self._count(len(self.blocks), _MAX_SETTINGS)
+        if len(blocks) > _MAX_NESTED:
+            raise Unclear("blocks stand within each other too deeply")
         self.blocks.append(blocks)
         return blocks
 
+    def begin(self, text: str) -> str:
+        """A file that is read from here on."""
+        self._read += len(text)
+        self._count(self._read, _MAX_TEXT)
+        return text
+
     def named(self, name: str) -> Iterator[Setting]:
         return (setting for setting in self.settings if setting.name == name)
+
+    def inside(self, block: Block | None) -> Sequence[Setting]:
+        """The settings that stand in this block itself; None: in none."""
+        return self._by_block.get(block, ())
+
+    def follow(self, pattern: str, files: Mapping[str, str], depth: int) -> list[str]:
+        """The files that an include names."""
+        if depth >= _DEPTH:
+            raise Unclear("files include each other too deeply")
+        if pattern not in self._matched:
+            if len(self._matched) >= _MAX_PATTERNS:
+                raise Unclear("the configuration has too many files")
+            self._matched[pattern] = matching(pattern, files)
+        self.patterns.append(pattern)
+        return self._matched[pattern]
+
+    @staticmethod
+    def _count(number: int, most: int) -> None:
+        if number >= most:
+            raise Unclear("the configuration is too long")
 
 
 def read(service: str, mains: Sequence[str], files: Mapping[str, str]) -> Reading:
@@ -91,8 +127,13 @@ def read(service: str, mains: Sequence[str], files: Mapping[str, str]) -> Readin
 
 
 def matching(pattern: str, files: Mapping[str, str]) -> list[str]:
-    """The files that a pattern of a configuration names, in the order in which they are read."""
+    """The files that a pattern of a configuration names, in the order in which they are read. Unclear."""
     wanted = pattern.split("/")
+    try:
+        for piece in wanted:
+            re.compile(fnmatch.translate(piece))
+    except re.error:  # older Pythons refuse a range such as [b-a]
+        raise Unclear(f"the pattern {pattern[:80]!r} is not understood") from None
     return sorted(
         path
         for path in files
@@ -104,18 +145,12 @@ def matching(pattern: str, files: Mapping[str, str]) -> list[str]:
     )
 
 
-def _follow(reading: Reading, pattern: str, files: Mapping[str, str], depth: int) -> list[str]:
-    if depth >= _DEPTH:
-        raise Unclear("files include each other too deeply")
-    reading.patterns.append(pattern)
-    return matching(pattern, files)
-
-
 # --- nginx --------------------------------------------------------------------------------------------------------
 
+# Runs of plain characters are taken whole: an expression remembers each turn of a loop, and lines may be long.
 _TOKEN = re.compile(
-    r"""(?:\s+|\#[^\n]*)+|(?P<mark>[{};])|"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>(?:[^'\\]|\\.)*)'"""
-    r"""|(?P<word>(?:\$\{[^}\s]*\}|\\.|[^\s{};\\])+)""",
+    r"""\s+|\#[^\n]*|(?P<mark>[{};])|"(?P<double>[^"\\]*(?:\\.[^"\\]*)*)"|'(?P<single>[^'\\]*(?:\\.[^'\\]*)*)'"""
+    r"""|(?P<word>(?:[^\s{};\\$]+|\$\{[^}\s]{0,128}\}|\$|\\.)+)""",
     re.DOTALL,
 )
 
@@ -123,7 +158,7 @@ _TOKEN = re.compile(
 def _nginx(
     reading: Reading, path: str, main: str, files: Mapping[str, str], around: tuple[Block, ...], depth: int
 ) -> None:
-    text, at, stack, words, start, end = files[path], 0, around, list[str](), 0, 0
+    text, at, stack, words, start, end = reading.begin(files[path]), 0, around, list[str](), 0, 0
     while at < len(text):
         token = _TOKEN.match(text, at)
         if token is None:
@@ -154,39 +189,45 @@ def _nginx(
             reading.add(setting)
             if setting.name == "include" and setting.words:
                 pattern = posixpath.join(posixpath.dirname(main), setting.words[0])
-                for included in _follow(reading, pattern, files, depth):
+                for included in reading.follow(pattern, files, depth):
                     _nginx(reading, included, main, files, stack, depth + 1)
         words = []
     if words or len(stack) != len(around):
         raise Unclear(f"{path}: it ends within a block")
 
 
+_BRACE = re.compile(r"[{}]")
+
+
 def _skip_block(text: str, at: int, path: str) -> int:
     open_braces = 1
-    for found in re.finditer(r"[{}]", text[at:]):
+    for found in _BRACE.finditer(text, at):
         open_braces += 1 if found[0] == "{" else -1
         if not open_braces:
-            return at + found.end()
+            return found.end()
     raise Unclear(f"{path}: it ends within a block")
 
 
 # --- those with one setting a line --------------------------------------------------------------------------------
 
-_WORD = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|(?:\\.|[^\s\\])+""")
+_WORD = re.compile(r""""[^"\\]*(?:\\.[^"\\]*)*"|'[^']*'|(?:\\.|[^\s\\]+)+""")
 
 
 def _lines(text: str, joined: bool) -> Iterator[tuple[int, str]]:
     """(where it begins, line without its end); joined: a backslash at the end of a line continues it."""
     at = 0
-    pattern = re.compile(r"(?:[^\n\\]|\\.|\\\r?\n)*\n?" if joined else r"[^\n]*\n?", re.DOTALL)
     while at < len(text):
-        found = pattern.match(text, at)
-        if found is None or found.end() == at:
-            line, after = text[at:], len(text)
-        else:
-            line, after = found[0], found.end()
-        yield at, line.rstrip("\r\n")
-        at = after
+        start, end = at, text.find("\n", at) + 1 or len(text)
+        while joined and end < len(text) and _continued(text[start:end]):
+            start, end = end, text.find("\n", end) + 1 or len(text)
+        yield at, text[at:end].rstrip("\r\n")
+        at = end
+
+
+def _continued(line: str) -> bool:
+    """Whether it ends with a backslash that is not itself behind one."""
+    told = line.removesuffix("\n").removesuffix("\r")
+    return (len(told) - len(told.rstrip("\\"))) % 2 == 1
 
 
 def _unquoted(word: str) -> str:
@@ -197,7 +238,7 @@ def _apache(
     reading: Reading, path: str, main: str, files: Mapping[str, str], around: tuple[Block, ...], depth: int
 ) -> None:
     stack = around
-    for at, line in _lines(files[path], joined=True):
+    for at, line in _lines(reading.begin(files[path]), joined=True):
         bare = line.strip()
         if not bare or bare.startswith("#"):
             continue
@@ -216,7 +257,7 @@ def _apache(
         if setting.name in ("include", "includeoptional") and setting.words:
             root = next((item.words[0] for item in reading.named("serverroot") if item.words), posixpath.dirname(main))
             pattern = posixpath.join(root, setting.words[0])
-            for included in _follow(reading, pattern, files, depth):
+            for included in reading.follow(pattern, files, depth):
                 _apache(reading, included, main, files, stack, depth + 1)
     if len(stack) != len(around):
         raise Unclear(f"{path}: it ends within a block")
@@ -234,7 +275,7 @@ def _haproxy(
     reading: Reading, path: str, main: str, files: Mapping[str, str], around: tuple[Block, ...], depth: int
 ) -> None:
     stack: tuple[Block, ...] = ()
-    for at, line in _lines(files[path], joined=False):
+    for at, line in _lines(reading.begin(files[path]), joined=False):
         told = re.sub(r"""(^|\s)#.*""", "", line)
         if not told.strip():
             continue
@@ -245,8 +286,8 @@ def _haproxy(
         reading.add(setting)
         if setting.name == "bind" and "crt-list" in setting.words[:-1]:
             listed = setting.words[setting.words.index("crt-list") + 1]
-            for found in _follow(reading, listed, files, depth):
-                for place, entry in _lines(files[found], joined=False):
+            for found in reading.follow(listed, files, depth):
+                for place, entry in _lines(reading.begin(files[found]), joined=False):
                     if entry.strip() and not entry.lstrip().startswith("#"):
                         item = _setting(found, place, entry, stack, entry)
                         reading.add(Setting(found, item.start, item.end, "crt-list", item.words, stack))
@@ -256,7 +297,7 @@ def _stunnel(
     reading: Reading, path: str, main: str, files: Mapping[str, str], around: tuple[Block, ...], depth: int
 ) -> None:
     stack = around
-    for at, line in _lines(files[path], joined=False):
+    for at, line in _lines(reading.begin(files[path]), joined=False):
         bare = line.strip()
         if not bare or bare[0] in ";#":
             continue
@@ -270,7 +311,7 @@ def _stunnel(
         setting = Setting(path, start, start + len(bare), name.strip().lower(), (value.strip(),), stack)
         reading.add(setting)
         if setting.name == "include":
-            for included in _follow(reading, posixpath.join(value.strip(), "*"), files, depth):
+            for included in reading.follow(posixpath.join(value.strip(), "*"), files, depth):
                 _stunnel(reading, included, main, files, stack, depth + 1)
 
 
@@ -279,7 +320,7 @@ def _mosquitto(
 ) -> None:
     # Each file begins with the default listener again.
     stack = reading.open((Block("default_listener", (), path, 0),))
-    for at, line in _lines(files[path], joined=False):
+    for at, line in _lines(reading.begin(files[path]), joined=False):
         bare = line.strip()
         if not bare or bare.startswith("#"):
             continue
@@ -291,5 +332,5 @@ def _mosquitto(
         else:
             reading.add(setting)
             if setting.name == "include_dir" and setting.words:
-                for included in _follow(reading, posixpath.join(setting.words[0], "*.conf"), files, depth):
+                for included in reading.follow(posixpath.join(setting.words[0], "*.conf"), files, depth):
                     _mosquitto(reading, included, main, files, (), depth + 1)

@@ -50,11 +50,18 @@ class _Edits:
 
     def texts(self) -> dict[str, str]:
         after = dict(self.whole)
-        for path, start, end, text in sorted(set(self.places), reverse=True):
+        places: dict[str, list[tuple[int, int, str]]] = {}
+        for path, start, end, text in sorted(set(self.places)):
+            places.setdefault(path, []).append((start, end, text))
+        for path, changes in places.items():
             old = after.get(path, self.files.get(path, ""))
             # The file's own line ends.
-            new = text.replace("\n", "\r\n") if "\r\n" in old else text
-            after[path] = old[:start] + new + old[end:]
+            line_end = "\r\n" if "\r\n" in old else "\n"
+            parts, at = list[str](), 0
+            for start, end, text in changes:
+                parts += [old[at:start], re.sub(r"\r?\n", line_end, text)]
+                at = end
+            after[path] = "".join(parts) + old[at:]
         return {path: text for path, text in sorted(after.items()) if self.files.get(path) != text}
 
 
@@ -87,7 +94,7 @@ def _old(word: str) -> bool:
 
 
 def _inside(reading: Reading, block: Block, name: str) -> list[Setting]:
-    return [setting for setting in reading.named(name) if setting.block is block]
+    return [setting for setting in reading.inside(block) if setting.name == name]
 
 
 # --- nginx --------------------------------------------------------------------------------------------------------
@@ -99,7 +106,7 @@ def _nginx(reading: Reading, found: Found, edits: _Edits, _mains: Sequence[str])
             kept = [word for word in setting.words if not _old(word)] or ["TLSv1.2", "TLSv1.3"]
             edits.replace(setting, " ".join(["ssl_protocols", *kept]))
     # nginx adds up what stands twice in a block: a drop-in serves only where there is nothing yet.
-    without = [block for block in found.blocks if not _inside(reading, block, "ssl_protocols")]
+    without = {block for block in found.blocks if not _inside(reading, block, "ssl_protocols")}
     for top in dict.fromkeys(stack[0] for stack in reading.blocks if stack[-1] in without):
         if _inside(reading, top, "ssl_protocols"):
             continue
@@ -115,7 +122,9 @@ def _nginx_folder(reading: Reading, top: Block) -> str | None:
     for setting in _inside(reading, top, "include"):
         pattern = setting.words[0] if setting.words else ""
         if posixpath.basename(pattern) == "*.conf" and posixpath.basename(posixpath.dirname(pattern)) == "conf.d":
-            return next(item for item in map(posixpath.dirname, reading.patterns) if item.endswith("conf.d"))
+            folder = posixpath.dirname(pattern)
+            places = map(posixpath.dirname, reading.patterns)
+            return next(place for place in places if place == folder or place.endswith(f"/{folder}"))
     return None
 
 
@@ -129,7 +138,8 @@ def _apache(reading: Reading, found: Found, edits: _Edits, mains: Sequence[str])
     for setting in in_hosts:
         _apache_mend(setting, edits)
     common = [setting for setting in reading.named("sslprotocol") if not _host(setting.blocks)]
-    hosts = [block for block in found.blocks if not any(block in setting.blocks for setting in in_hosts)]
+    mended = {block for setting in in_hosts for block in setting.blocks}
+    hosts = [block for block in found.blocks if block not in mended]
     if (hosts or not found.blocks) and (not common or _apache_on(common[-1].words) & set(_OLD)):
         own = _apache_drop_in(reading)
         if own:
@@ -183,7 +193,7 @@ def _apache_drop_in(reading: Reading) -> str | None:
 # --- haproxy ------------------------------------------------------------------------------------------------------
 
 _HAPROXY_RANGE = re.compile(r"(\bssl-(?:min|max)-ver\s+)(?:SSLv3|TLSv1\.0|TLSv1\.1)\b(?!\.)", re.IGNORECASE)
-_HAPROXY_FORCED = re.compile(r"\s+force-(?:sslv3|tlsv10|tlsv11)\b")
+_HAPROXY_FORCED = re.compile(r"(?<!\s)\s+force-(?:sslv3|tlsv10|tlsv11)\b")
 _HAPROXY_NOT = ("no-sslv3", "no-tlsv10", "no-tlsv11")
 
 
@@ -221,7 +231,7 @@ def _stunnel(reading: Reading, found: Found, edits: _Edits, _mains: Sequence[str
     common = {item.name: item.words[0].lower() for item in reading.settings if not item.blocks}
     off = {item.words[0] for item in reading.named("options") if not item.blocks}
     for block in found.blocks:
-        own = {item.name: item for item in reading.settings if item.block is block}
+        own = {item.name: item for item in reading.inside(block)}
         refused = off | {item.words[0] for item in _inside(reading, block, "options")}
         least = own.get("sslversionmin") or own.get("sslversion")
         most = own.get("sslversionmax")

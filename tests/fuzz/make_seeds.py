@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes the seeds: sound bytes of every kind that the targets read, made with new keys that are thrown away.
 
-    python tests/fuzz/make_seeds.py     needs cryptography; replaces tests/fuzz/corpus/<target>/seed-*.bin
+    python tests/fuzz/make_seeds.py     needs cryptography, keytool and certutil; replaces
+                                        tests/fuzz/corpus/<target>/seed-*.bin
 
 They are committed, so that every run starts from the same bytes; this is only run to add a kind of seed.
 """
@@ -15,6 +16,7 @@ import ipaddress
 import json
 import os
 import ssl
+import subprocess
 import sys
 import tempfile
 import warnings
@@ -25,6 +27,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -40,6 +43,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire impo
     client_hello,
     further_hellos,
 )
+from fuzz.configuration_targets import SPLIT  # noqa: E402
 from fuzz.mutate import join_chain, join_records, join_script  # noqa: E402
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
@@ -344,6 +348,9 @@ def main() -> None:
     ocsp_answers(leaf, issuing, p256["issuing"], p256["other"])
     login_answers()
     gateway_files()
+    for label, text in CONFIGURATIONS.items():
+        write("tls_configuration", label, text.replace("--\n", SPLIT.decode()).encode("ascii"))
+    store_listings(der(root), der(other_root), der(leaf), p256["leaf"])
     access_answers()
     error_texts()
     flights = tls_flights([der(leaf), der(issuing)], p256["leaf"], [der(rsa_leaf)], rsa_key)
@@ -453,7 +460,11 @@ def gateway_files() -> None:
     kept = json.loads((folder / "failures-privileged.json").read_text(encoding="utf-8"))["record"]
     texts = {path: entry["text"] for path, entry in kept["files"].items() if entry and entry.get("text")}
     texts |= {command: entry["stdout"] for command, entry in kept["commands"].items() if entry and entry["stdout"]}
+    known = set()
     for number, (_name, text) in enumerate(sorted(texts.items())):
+        if text in known:
+            continue
+        known.add(text)
         # Long enough to be whole, short enough to be damaged anywhere.
         data = text.encode("utf-8")[:6000]
         write("gateway", f"{number:02d}", data)
@@ -463,6 +474,126 @@ def gateway_files() -> None:
     parts = {name: dict(list(kept[name].items())[:4]) for name in ("commands", "globs", "states", "links", "closed")}
     files = {path: kept["files"][path] for path in ("/etc/passwd", "/proc/net/tcp")}
     write("recording", "small", json.dumps({**small, **parts, "files": files}).encode("ascii"))
+
+
+#: A line of two dashes goes before each file below the main one.
+CONFIGURATIONS = {
+    "nginx": """user www-data;
+events { worker_connections 768; }
+http {
+    log_format tls '$remote_addr [$time_local] "$request" $ssl_protocol';
+    ssl_protocols TLSv1 TLSv1.1 TLSv1.2; # as it came
+    access_log /var/log/nginx/access.log tls;
+    map $http_host ${name} { default "a;b"; }
+    include conf.d/*.conf;
+}
+stream { server { listen 8443 ssl; proxy_pass 192.0.2.9:443; } }
+--
+server {
+    listen [::]:443 ssl http2;
+    listen 192.0.2.1:443 ssl;
+    ssl_certificate /etc/nginx/tls/server.pem;
+    location ~ "^/a{2}$" { access_log off; proxy_ssl_protocols TLSv1; }
+}
+""",
+    "apache": """ServerRoot "/etc/gw"
+Listen 443 https
+LogFormat "%h %t %{SSL_PROTOCOL}x \\"%r\\"" tls
+<IfModule mod_ssl.c>
+    SSLProtocol all \\
+        -SSLv3
+</IfModule>
+IncludeOptional conf.d/*.conf
+--
+<VirtualHost _default_:443 [2001:db8::1]:8443>
+    ServerName gw.hopital.example
+    SSLEngine on
+    SSLProtocol +TLSv1 +TLSv1.2
+    CustomLog ${APACHE_LOG_DIR}/access.log tls
+    <Location "/a b"># none
+    </Location>
+</VirtualHost>
+""",
+    "haproxy": """global
+    log /dev/log local0
+    ssl-default-bind-options no-sslv3 no-tls-tickets # as it came
+defaults web
+    log global
+    option httpslog
+frontend pacs from web
+    bind 192.0.2.1:443,[::1]:8443 ssl crt /etc/haproxy/a.pem ssl-min-ver TLSv1.0
+    bind unix@/run/a.sock ssl crt-list /etc/gw/conf.d/0.conf
+    default_backend b
+backend b
+    server s 192.0.2.9:443 ssl verify none ssl-min-ver TLSv1.0
+--
+# certificates
+/etc/haproxy/a.pem [alpn h2 ssl-min-ver TLSv1.1] *.hopital.example
+""",
+    "stunnel": """output = /var/log/stunnel4/dicom.log
+debug = info
+sslVersionMin = TLSv1
+include = /etc/gw/conf.d
+[dicom]
+accept = :::2762
+connect = 127.0.0.1:104
+sslVersionMax = TLSv1.1
+[mail]
+accept = 465
+protocol = smtp
+; none
+options = NO_TLSv1
+--
+[away]
+client = yes
+accept = 127.0.0.1:4104
+connect = 192.0.2.9:2762
+sslVersion = TLSv1
+""",
+    "mosquitto": """log_dest file /var/log/mosquitto/mosquitto.log
+include_dir /etc/gw/conf.d
+listener 8883 192.0.2.1
+certfile /etc/mosquitto/server.pem
+tls_version tlsv1.1
+connection bridge
+address 192.0.2.9:8883
+bridge_tls_version tlsv1
+--
+port 8884
+bind_address ::1
+psk_hint gw
+""",
+}
+
+
+def store_listings(root: bytes, other: bytes, leaf: bytes, key: Any) -> None:
+    """What keytool shows of a keystore and certutil of a database, with two roots and a key in them."""
+
+    def told(*command: str) -> bytes:
+        return subprocess.run(command, cwd=folder, check=True, capture_output=True, env=environment).stdout
+
+    environment = {"PATH": os.defpath, "LC_ALL": "C"}
+    with tempfile.TemporaryDirectory() as folder:
+        for label, certificate_der in (("root", root), ("other", other)):
+            Path(folder, f"{label}.pem").write_text(ssl.DER_cert_to_PEM_cert(certificate_der), encoding="ascii")
+        held = pkcs12.serialize_key_and_certificates(
+            b"device",
+            key,
+            x509.load_der_x509_certificate(leaf),
+            None,
+            serialization.BestAvailableEncryption(b"changeit"),
+        )
+        Path(folder, "store.p12").write_bytes(held)
+        java = ("keytool", "-keystore", "store.p12", "-storepass", "changeit", "-J-XX:-UsePerfData")
+        for label in ("root", "other"):
+            told(*java, "-importcert", "-noprompt", "-alias", label, "-file", f"{label}.pem")
+        write("keytool_list", "three", told(*java, "-list", "-rfc"))
+        nss = ("certutil", "-d", "sql:.")
+        told(*nss, "-N", "--empty-password")
+        told(*nss, "-A", "-n", "The root", "-t", "C,,", "-a", "-i", "root.pem")
+        told(*nss, "-A", "-n", "other", "-t", ",,", "-a", "-i", "other.pem")
+        shown = [told(*nss, "-L", *words) for words in ((), ("-n", "The root"), ("-n", "other"))]
+        write("certutil_list", "two", b"".join(shown))
 
 
 def login_answers() -> None:

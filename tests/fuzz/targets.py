@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fuzz import (
     certificate_targets,
+    configuration_targets,
     diagnose_targets,
     gateway_targets,
     login_targets,
@@ -20,6 +21,7 @@ __all__ = [
     "TARGETS",
     "Target",
     "certificate_targets",
+    "configuration_targets",
     "diagnose_targets",
     "gateway_targets",
     "login_targets",

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _http_date, _tls_wire
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _anchor_java, _http_date, _tls_found, _tls_wire
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _der, _signatures
 from fuzz.mutate import Mutator
-from fuzz.targets import CORPUS, TARGETS, Target, certificate_targets, wire_targets
+from fuzz.targets import CORPUS, TARGETS, Target, certificate_targets, configuration_targets, wire_targets
 
 #: CPU-seconds that one input may take: a thousand times what a sound one takes.
 _MOST_SECONDS = 2.0
@@ -118,6 +118,9 @@ def _flight_that_loses_the_rest(self: Any, data: bytes) -> None:
             "parse_certificate_message",
             lambda data, _tls13: (data[6:], b"not there"),
         ),
+        ("tls_configuration", _tls_found, "_endpoint", lambda text, *_rest: int(text.rpartition(":")[2])),
+        ("keytool_list", _anchor_java, "fingerprint", lambda der: der.hex()),
+        ("certutil_list", configuration_targets, "parse_nss_list", lambda text: [(text[:9], ",")]),
     ],
 )
 def test_a_planted_fault_is_found(

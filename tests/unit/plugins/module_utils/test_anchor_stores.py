@@ -16,6 +16,7 @@ import re
 import shutil
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_java i
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_nss import NssStore, parse_details
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_plan import Anchor, Store
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host import Host, RecordedHost
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_trust import parse_nss_list
 from ansible_collections.biomed.cert_hygiene.tests.unit import pki_factory as pki
 
 KEYTOOL = pytest.mark.skipif(shutil.which("keytool") is None, reason="needs the program keytool")
@@ -298,6 +300,23 @@ def test_flags_belong_to_their_certificate() -> None:
 
     text = shown(OLD) + shown(NEW, "Valid CA", "Trusted CA") + shown(LEAF, "Valid CA")
     assert parse_details(text) == {print_of(OLD): False, print_of(NEW): True, print_of(LEAF): False}
+
+
+def test_what_certutil_shows_is_read_in_a_moment_however_long_its_lines() -> None:
+    listed = (
+        "\nCertificate Nickname                                         Trust Attributes\n"
+        "                                                             SSL,S/MIME,JAR/XPI\n\n"
+        "The CHU's root, 2026                                         CT,C,C\n"
+        "idle                                                         ,,   \n"
+    )
+    assert parse_nss_list(listed) == [("The CHU's root, 2026", "CT,C,C"), ("idle", ",,")]
+    begun = time.process_time()
+    assert parse_nss_list((" " * 499 + "\n") * 2000) == []
+    shown = "Certificate:\n    Fingerprint (SHA-256):\n        " + ":".join(["AB"] * 32) + "\n    SSL Flags:\n"
+    assert parse_details(shown + " " * 12 + "Trusted CA\n") == {"ab" * 32: True}
+    # As it is where the output was cut off.
+    assert parse_details(shown + " " * 200_000) == {"ab" * 32: False}
+    assert time.process_time() - begun < 5
 
 
 # -- bundles

@@ -105,3 +105,21 @@ def test_a_broken_file_is_never_passed_over(tmp_path: Path) -> None:
     (tmp_path / "a.log.1.gz").write_bytes(b"\x1f\x8bnot gzip")
     os.utime(tmp_path / "a.log.1.gz", (NOW, NOW))
     assert asked(tmp_path / "a.log", LONG_AGO)["blind"] == [{"log": str(tmp_path / "a.log"), "reason": "not_readable"}]
+
+
+@pytest.mark.parametrize(
+    "stamped",
+    [
+        "[31/Dec/9999:23:59:59 -1400]",
+        "[01/Jan/0001:00:00:00 +1400]",
+        "9999-12-31T23:59:59-14:00",
+        "0001-01-01T00:00:00+14:00",
+    ],
+)
+def test_a_time_out_of_the_calendar_is_none(tmp_path: Path, stamped: str) -> None:
+    """A request that a log repeats can hold any; the line counts as one without a date."""
+    found = asked(tmp_path / "a.log", f"192.0.2.9 - {stamped} TLSv1\n")
+    assert found["peers"] == [
+        {"address": "192.0.2.9", "versions": ["TLSv1"], "count": 1, "last_at": None, "refused": False}
+    ]
+    assert found["told_since"] is None

@@ -76,6 +76,13 @@ def test_nginx_s_own_line_is_changed_and_nothing_else(before: str, after: str | 
         assert applied("nginx", files).files == wanted
 
 
+def test_nginx_s_drop_in_is_in_the_folder_that_its_http_block_reads() -> None:
+    for pattern in ("/etc/nginx/conf.d/*.conf", "conf.d/*.conf"):
+        files = nginx()
+        files[NGINX] = "include modules.conf.d/*.conf;\n" + files[NGINX].replace("/etc/nginx/conf.d/*.conf", pattern)
+        assert set(applied("nginx", files).files) == {NGINX_DROP_IN}
+
+
 def test_nginx_s_streams_have_no_drop_in() -> None:
     rest = "stream {\n    server {\n        listen 2762 ssl;\n        proxy_pass 127.0.0.1:104;\n    }\n}\n"
     files = nginx(server="    ssl_protocols TLSv1.2;\n", rest=rest)
@@ -100,6 +107,14 @@ def test_nginx_without_tls_gets_nothing() -> None:
 def test_nginx_that_does_not_hold_together_is_not_touched(text: str) -> None:
     with pytest.raises(Unclear):
         plan("nginx", {NGINX: text}, [NGINX])
+
+
+def test_lines_that_go_on_keep_their_ends_too() -> None:
+    text = "Listen 443\nSSLProtocol all \\\n  -SSLv3\n<VirtualHost *:443>\n  SSLEngine on\n</VirtualHost>\n"
+    for end in ("\n", "\r\n"):
+        wanted = applied("apache", {APACHE: text.replace("\n", end)})
+        mended = text.replace("  -SSLv3", "  -SSLv3 -TLSv1 -TLSv1.1")
+        assert wanted.files == {APACHE: mended.replace("\n", end)}
 
 
 def test_line_ends_stay_what_they_are() -> None:
