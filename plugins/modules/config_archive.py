@@ -72,7 +72,7 @@ options:
   kept_in:
     description:
       - With O(state=restored), a folder of the gateway (0700) for the files as they were. This module makes it, and
-        beside it C(O(kept_in).json) (0600). Where that is there already, nothing is put back.
+        beside it a file with C(.json) at the end of its name (0600). Where that is there already, nothing is put back.
       - Required with O(state=undone) and O(state=settled).
     type: path
   change_id:
