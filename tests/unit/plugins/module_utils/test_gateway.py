@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 import pytest
+from unit import gateway_options
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _gateway_accounts as accounts
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _gateway_files as files
@@ -22,18 +23,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _gatewa
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway import SUBSETS, gather
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host import RecordedHost, RecordingHost
 
-OPTIONS: dict[str, Any] = {
-    "now": 1795366800.0,
-    "log_days": 7,
-    "log_files": [],
-    "own_addresses": [],
-    "java_keystores": [],
-    "java_default": {"password": "changeit"},
-    "nss_databases": [],
-    "bundles": [],
-    "certificate_files": [],
-    "backup_paths": [],
-}
+OPTIONS: dict[str, Any] = {**gateway_options.OPTIONS, "now": 1795366800.0}
 
 
 # -- time

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from unit.gateway_options import OPTIONS
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway import SUBSETS, gather
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_accounts import (
@@ -51,18 +52,6 @@ FOLLOWED = [{"address": SERVER, "reachable": True, "selected": True, "stratum": 
 BUNDLE, CACERTS = "/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/certs/java/cacerts"
 KEYSTORE = "/opt/engine/conf/truststore.p12"
 
-DEFAULTS: dict[str, Any] = {
-    "log_days": 7,
-    "log_files": [],
-    "own_addresses": [],
-    "java_keystores": [],
-    "java_default": {"password": "changeit"},
-    "nss_databases": [],
-    "bundles": [],
-    "certificate_files": [],
-    "backup_paths": [],
-}
-
 
 def load(name: str, kind: str = "privileged") -> dict[str, Any]:
     found: dict[str, Any] = json.loads((FOLDER / f"{name}-{kind}.json").read_text(encoding="utf-8"))
@@ -71,7 +60,7 @@ def load(name: str, kind: str = "privileged") -> dict[str, Any]:
 
 def facts_of(name: str, kind: str = "privileged") -> dict[str, Any]:
     kept = load(name, kind)
-    options = {**DEFAULTS, **kept["options"], "now": kept["record"]["now"]}
+    options = {**OPTIONS, **kept["options"], "now": kept["record"]["now"]}
     return gather(RecordedHost(kept["record"]), [subset for subset in SUBSETS if subset != "clock"], options)
 
 
@@ -173,7 +162,7 @@ def test_ports_and_the_programs_behind_them() -> None:
 
 def test_failures_have_their_peer_and_probes_are_left_out() -> None:
     kept = load("failures")
-    options = {**DEFAULTS, **kept["options"], "now": kept["record"]["now"]}
+    options = {**OPTIONS, **kept["options"], "now": kept["record"]["now"]}
     told = tls_failures(RecordedHost(kept["record"]), options)["tls_failures"]
     assert [(group["peer"], group["cause"], group["count"]) for group in told["groups"]] == [
         ("192.0.2.2", "unknown_authority", 12)
@@ -392,7 +381,7 @@ def _journal(stdout: str, stderr: str = "", status: int = 0) -> RecordedHost:
 
 
 def test_a_journal_that_nobody_writes_to_does_not_hide_syslog() -> None:
-    options = {**DEFAULTS, "now": load("no-ntp")["record"]["now"]}
+    options = {**OPTIONS, "now": load("no-ntp")["record"]["now"]}
     for host in (_journal("-- No entries --\n"), _journal(""), _journal("", "No journal files were found.\n", 1)):
         assert tls_failures(host, options)["tls_failures"]["total"] == 1
     hints = ("Hint: You are currently not seeing messages from other users and the system.", "insufficient permissions")
