@@ -42,12 +42,12 @@ def test_a_file_is_looked_for_from_the_working_directory_then_beside_the_playboo
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.setenv("HOME", "/srv/somebody")
     (tmp_path / "root.pem").touch()
     assert local_source("root.pem", nowhere) == "root.pem"
     assert local_source("other.pem", lambda path: f"/plays/{path}") == "/plays/other.pem"
     assert local_source("/none/root.pem", nowhere) == "/none/root.pem"
-    assert local_source("~/root.pem", nowhere) == "/home/somebody/root.pem"
+    assert local_source("~/root.pem", nowhere) == "/srv/somebody/root.pem"
     text = "-----BEGIN CERTIFICATE-----\n~"
     assert local_source(text, nowhere) == text
 
