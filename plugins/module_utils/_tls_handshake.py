@@ -136,7 +136,7 @@ class TlsSession:
         context = _context(version == TLS13, group)
         try:
             self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
-        except (ssl.SSLError, ValueError, UnicodeError):
+        except (ssl.SSLError, ValueError, TypeError):
             self._tls = context.wrap_bio(self._incoming, self._outgoing)
         self._failure: HandshakeFailed | None = None
         self._answered = 0
