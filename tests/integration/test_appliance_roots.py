@@ -369,6 +369,14 @@ def test_a_root_is_pushed_by_command_line_and_by_page(place: Place) -> None:
     refused = place.push(root_ca_retire=[old])
     assert refused.returncode != 0
     assert "root_ca_retire_certificate" in refused.stdout
+    for device in devices.values():
+        device.behave("wants_two")
+    undone = place.push(root_ca_retire=[old], root_ca_retire_certificate=str(place.old.file))
+    assert undone.returncode != 0
+    for name, device in devices.items():
+        assert place.events(name)[-3:] == ["unchanged", "began", "rolled_back"], undone.stdout
+        assert device.trusts() == sorted([old, new])
+        device.behave("right")
     retired = place.push(root_ca_retire=[old], root_ca_retire_certificate=str(place.old.file))
     assert retired.returncode == 0, retired.stdout
     for device in devices.values():

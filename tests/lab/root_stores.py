@@ -25,7 +25,7 @@ BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----",
 
 
 class Store:
-    """The device's roots, and how it behaves: right | says_ok | another | full | dies | keeps | slow | deaf."""
+    """The device's roots. It is right, says_ok, another, full, dies, slow, deaf, untrusting or wants_two."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -66,12 +66,15 @@ class Store:
             (self.folder / "manner").write_text("dead", encoding="ascii")
         return ""
 
+    def connects(self) -> bool:
+        """Whether its own connection to the hospital's server works."""
+        return self.manner != "untrusting" and (self.manner != "wants_two" or len(self.listed()) > 1)
+
     def remove(self, name: str) -> str:
         path = self.roots / f"{name}.pem"
         if not NAME.fullmatch(name) or not path.exists():
             return "no such root"
-        if self.manner != "keeps":
-            path.unlink()
+        path.unlink()
         return ""
 
 
@@ -109,7 +112,7 @@ def command_line(store: Store) -> None:
             problem = store.remove(words[3])
             print(f"% Error: {problem}" if problem else "% Root removed")
         elif words == ["test", "tls", "pacs"]:
-            print("% TLS failed" if store.manner == "untrusting" else "% TLS established")
+            print("% TLS established" if store.connects() else "% TLS failed")
         elif words:
             print(f"% Unknown command: {line.strip()}")
 
@@ -123,7 +126,7 @@ def page(store: Store, port: int) -> None:
         def do_GET(self) -> None:
             store.note(f"GET {self.path}")
             if self.path == "/api/test":
-                return self.reply(200, {"tls": "failed" if store.manner == "untrusting" else "established"})
+                return self.reply(200, {"tls": "established" if store.connects() else "failed"})
             if self.path != "/api/roots" or store.manner == "dead":
                 return self.reply(502 if store.manner == "dead" else 404, {})
             return self.reply(200, {"roots": [{"alias": name, "sha256": print_} for name, print_ in store.listed()]})
