@@ -219,20 +219,20 @@ def test_a_selection_of_nobody_is_an_error(hospital: Hospital, kind: str) -> Non
 
 def test_a_gateway_that_is_lost_alone_stops_the_run_and_is_healed_by_the_next(hospital: Hospital) -> None:
     change = CHANGES["account_hygiene"]
-    names = ["lost", "later"]
+    names = ["alone", "behind"]
     for name in names:
         hospital.gateways[name] = hospital.lab.add(name)
         hospital.gateways[name].run("sh", "-eus", text=change.prepare)
-    hospital.gateways["lost"].write(
+    hospital.gateways["alone"].write(
         "/usr/local/sbin/usermod",
         "#!/bin/sh\nrm /usr/local/sbin/usermod; pkill -9 -f '^sshd: tech'; exec /usr/sbin/usermod \"$@\"\n",
         mode=0o755,
     )
     done = hospital.run(change, names)
     assert done.returncode != 0 and "UNREACHABLE" in done.stdout, done.stdout[-3000:]
-    assert hospital.logins("later") == 0
-    assert hospital.left("lost") != ""
-    assert journal(hospital.lab, "lost") == ["authorised", "began"]
+    assert hospital.logins("behind") == 0
+    assert hospital.left("alone") != ""
+    assert journal(hospital.lab, "alone") == ["authorised", "began"]
     again = hospital.run(change, names)
     assert again.returncode == 0, again.stdout[-6000:]
     assert "An earlier run was interrupted here" in again.stdout
