@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -16,7 +17,10 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_http i
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_told import Told
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._dialogue import MAX_SESSION, hold
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session import Allowance, SessionFailed
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import Profile, ProfileBook
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._appliance_roots import RootsProblem, listed, removals
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._appliance_roots import judged as judge_change
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import Profile, ProfileBook, read_profile
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_actions import UploadRootCa
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_reading import read_answers
 from fuzz.fakes import pieces
 from fuzz.registry import NOW, Shape, rng_of, safe_json, target
@@ -55,7 +59,8 @@ def dialogue(data: bytes) -> Shape:
     ssh = {"prompt": "[>#] ?$", "pager": {"pattern": "(?<!-)--+ ?[Mm]ore ?--+", "answer": " "}}
     if len(data) % 2:
         ssh["enable"] = _ENABLE
-    device = {"ssh": ssh, "questions": {"clock": "show clock", "users": "show users"}}
+    put = [{"send": ["put root"], "until": "cert> ?$"}, {"send": ["AAAA", "END"], "until": None}]
+    device = {"ssh": ssh, "questions": {"clock": "show clock", "users": put if len(data) % 3 else "show users"}}
     try:
         # No time to think: a silence in the middle of an answer is its end.
         answers = hold(line, device, _SECRET, Allowance(0.0, time.monotonic() + 30))
@@ -67,6 +72,58 @@ def dialogue(data: bytes) -> Shape:
     safe_json(answers)
     assert all(isinstance(answer["text"], str) for answer in answers.values())
     return tuple(bool(answer["text"]) for answer in answers.values()), "enable" in ssh
+
+
+_ROOTS = {
+    "trusted": {
+        "command": "show roots",
+        "expect": "^Trusted",
+        "regex": r"^\s*(?P<name>\S+)\s+(?P<value>[0-9A-Fa-f:]+)\s*$",
+    },
+    "add": {"dialogue": [{"send": ["{pem}"]}], "success": "^OK", "error": "(?i)error"},
+    "remove": {"command": "no root {name}", "success": "^OK"},
+}
+
+
+@functools.cache
+def _upload(expression: str) -> UploadRootCa:
+    """The same device by its command line, or read by an expression."""
+    trusted = {"command": "show roots", "jmespath": expression} if expression else _ROOTS["trusted"]
+    profile = read_profile(
+        {
+            "schema_version": 1,
+            "name": "fuzz",
+            "transport": "ssh",
+            "ssh": {"prompt": ">"},
+            "commands": {"a": "b"},
+            "facts": {"system.name": {"output": "a", "regex": "(?P<value>.)"}},
+            "actions": {"upload_root_ca": {**_ROOTS, "trusted": trusted}},
+        }
+    )
+    assert profile.upload_root_ca is not None
+    return profile.upload_root_ca
+
+
+@target(
+    "lines",
+    (b"Trusted roots: 2", b"root-1  ", b"ab:" * 31 + b"ab", b"a" * 64, b"OK", b"; reload", b"\xff"),
+    seeds=("page",),
+)
+def trusted_roots(data: bytes) -> Shape:
+    """The list of a device's roots: whole or refused, and no name in it becomes more than a word of a command."""
+    text = data.decode("utf-8-sig", "replace")
+    upload = _upload("roots[].{value: sha256, name: alias}" if text[:1] == "{" else "")
+    judged = judge_change(upload.add, {"text": text})
+    assert len(judged) < 400 and judged.isprintable()
+    try:
+        roots = listed(upload, {"text": text})
+        sent = [question for print_, names in roots.items() for question in removals(upload, print_, names, "ours")]
+    except RootsProblem as problem:
+        assert len(str(problem)) < 400 and str(problem).isprintable()
+        return str(problem)[:60], bool(judged)
+    for (step,) in sent:
+        assert re.fullmatch(r"no root [A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", step["send"][0])
+    return min(len(roots), 3), len(sent) == len(roots), bool(judged)
 
 
 @functools.cache

@@ -290,7 +290,11 @@ class Place:
             "config_backup_dir": str(self.folder / "backups"),
             **variables,
         }
-        inventory = {"all": {"children": {"gateways": {"hosts": hosts}}}}
+        vantages = {
+            "probe": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
+            "lost": {"ansible_host": "127.0.0.1", "ansible_port": 1},
+        }
+        inventory = {"all": {"hosts": vantages, "children": {"gateways": {"hosts": hosts}}}}
         (self.folder / "inventory.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
         (self.folder / "home").mkdir(exist_ok=True)
         playbook = str(Path(sys.executable).with_name("ansible-playbook"))
@@ -329,7 +333,8 @@ def place(tmp_path: Path, collections: Path) -> Iterator[Place]:
 
 
 def test_a_root_is_pushed_by_command_line_and_by_page(place: Place) -> None:
-    cli, client, page = place.command_line("cli"), place.command_line("client", "acme_openssh"), place.page("page")
+    cli, page = place.command_line("cli"), place.page("page")
+    client = place.command_line("client", "acme_openssh", device_vantage="probe")
     devices = {"cli": cli, "client": client, "page": page}
     old, new = place.old.fingerprint, place.root.fingerprint
 
@@ -352,6 +357,7 @@ def test_a_root_is_pushed_by_command_line_and_by_page(place: Place) -> None:
         # Looked at twice, changed, read again, tested: each in a session of its own, none of them twice.
         assert device.connections() == 1 + 5
     assert place.open_changes() == []
+    assert "[client -> probe" in pushed.stdout
     assert sum(line.startswith("crypto root import") for line in cli.log()) == 1
     assert sum(line.startswith("POST") for line in page.log()) == 1
     # No line of the certificate was taken for a command.
@@ -385,6 +391,7 @@ def test_a_root_is_pushed_by_command_line_and_by_page(place: Place) -> None:
 
 def test_what_is_wrong_is_refused_before_any_connection(place: Place) -> None:
     cli, mute = place.command_line("cli"), place.command_line("mute", "acme_mute")
+    far = place.command_line("far", device_vantage="lost")
     wrong = place.push(root_ca_fingerprint_sha256="0" * 64)
     assert wrong.returncode != 0
     assert "this is another certificate" in wrong.stdout
@@ -393,11 +400,13 @@ def test_what_is_wrong_is_refused_before_any_connection(place: Place) -> None:
     key = place.push(root_ca_certificate=str(both))
     assert key.returncode != 0
     assert "private key" in key.stdout
-    assert cli.connections() == mute.connections() == 0
-    without = place.push("--limit", "mute")
+    assert cli.connections() == mute.connections() == far.connections() == 0
+    without = place.push("--limit", "mute,far")
     assert without.returncode != 0
     assert "it has no actions.upload_root_ca" in without.stdout
-    assert mute.connections() == 0
+    assert "the vantage cannot be reached" in without.stdout
+    assert place.events("mute")[-1] == place.events("far")[-1] == "failed"
+    assert mute.connections() == far.connections() == 0
     cli.variables["device_in_use"] = True
     refused = place.push("--limit", "cli")
     assert refused.returncode == 0
