@@ -397,8 +397,9 @@ def test_what_is_wrong_is_refused_before_any_connection(place: Place) -> None:
     assert "this is another certificate" in wrong.stdout
     both = place.folder / "roots" / "both.pem"
     both.write_bytes(place.root.file.read_bytes() + (place.folder / "roots" / "root.key").read_bytes())
-    key = place.push(root_ca_certificate=str(both))
+    key = place.push(root_ca_certificate=str(both), report_language="fr")
     assert key.returncode != 0
+    assert "Rien n'est modifié sur ce DM." in key.stdout
     assert "private key" in key.stdout
     assert cli.connections() == mute.connections() == far.connections() == 0
     without = place.push("--limit", "mute,far")
