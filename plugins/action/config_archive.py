@@ -119,10 +119,11 @@ class ActionModule(ActionBase):
         device = str(task_vars["inventory_hostname"])
         if os.path.basename(os.path.dirname(path)) != _slug(device):
             raise _Failed(f"'{path}' is no backup of {device}: it must lie in a folder {_slug(device)}")
-        archive = _encryption.decrypt(_content(path), options["identity"], options["gnupg_home"])
+        stored = _content(path)
         try:
+            archive = _encryption.decrypt(stored, options["identity"], options["gnupg_home"])
             read(archive)
-        except ArchiveError as error:
+        except (_encryption.EncryptionError, ArchiveError) as error:
             raise _Failed(f"'{path}' cannot be used: {error}") from None
         return self._on_gateway({**options, "archive": base64.b64encode(archive).decode()}, task_vars)
 
