@@ -99,7 +99,7 @@ def check_room(paths: list[str], copies: str | None = None) -> None:
     wanted: dict[int, int] = {}
     for path in paths:
         size = os.path.getsize(path) if os.path.exists(path) else 0
-        for folder in {os.path.dirname(path), copies or os.path.dirname(path)}:
+        for folder in dict.fromkeys((os.path.dirname(path), copies or os.path.dirname(path))):
             there = folder
             while not os.path.isdir(there):
                 there = os.path.dirname(there)

@@ -46,9 +46,9 @@ class Script:
 
     async def receive(self) -> bytes:
         piece = self._said.pop(0) if self._said else b""
-        if isinstance(piece, Exception):
-            raise piece
-        return piece
+        if isinstance(piece, bytes):
+            return piece
+        raise piece
 
 
 class Peer:

@@ -21,7 +21,7 @@ REMOVE = {"command": "no root {name}", "success": "gone", "error": "Error"}
 ADD = {"dialogue": [{"send": ["{pem}"]}], "success": "^stored", "error": "Error"}
 
 
-def upload(remove: dict[str, Any] = REMOVE, **trusted: Any) -> UploadRootCa:
+def upload(remove: dict[str, Any] | None = None, **trusted: Any) -> UploadRootCa:
     listing = {"command": "show", "expect": "^Roots", "regex": r"^ (?P<name>\S*) (?P<value>[0-9A-Fa-f:]+)$", **trusted}
     profile = read_profile(
         {
@@ -31,7 +31,7 @@ def upload(remove: dict[str, Any] = REMOVE, **trusted: Any) -> UploadRootCa:
             "ssh": {"prompt": ">"},
             "commands": {"a": "b"},
             "facts": {"system.name": {"output": "a", "regex": "(?P<value>.)"}},
-            "actions": {"upload_root_ca": {"trusted": listing, "add": ADD, "remove": remove}},
+            "actions": {"upload_root_ca": {"trusted": listing, "add": ADD, "remove": remove or REMOVE}},
         }
     )
     assert profile.upload_root_ca is not None
