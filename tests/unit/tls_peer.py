@@ -45,10 +45,12 @@ class Script:
         self.heard += data
 
     async def receive(self) -> bytes:
-        piece = self._said.pop(0) if self._said else b""
-        if isinstance(piece, bytes):
-            return piece
-        raise piece
+        if not self._said:
+            return b""
+        piece = self._said.pop(0)
+        if isinstance(piece, Exception):
+            raise piece
+        return piece
 
 
 class Peer:
