@@ -177,6 +177,7 @@ FAILURES: dict[str, tuple[str, str, dict[str, Any], str, list[str]]] = {
     ),
     "no-server": ("", "", {"root_ca_verify": {"host": "192.0.2.1", "port": 9}}, "could not be verified", ["failed"]),
     "unreachable": ("ip link set eth0 down", "ip link set eth0 up", {}, "cannot be reached", ["failed"]),
+    "retires-new": ("", "", {"root_ca_retire": ["NEW"]}, "names the new root itself", ["failed"]),
     "fingerprint": ("", "", {"root_ca_fingerprint_sha256": "0" * 64}, "this is another certificate", ["failed"]),
 }
 
@@ -186,6 +187,7 @@ def test_each_failure_is_undone_and_the_next_run_succeeds(hospital: Hospital) ->
     for name, (inject, _undo, own, _said, _events) in FAILURES.items():
         hospital.add(name).shell(f"{inject}\ntrue")
         variables[name] = dict(own)
+    variables["retires-new"] = {"root_ca_retire": [hospital.root.fingerprint.upper()]}
     variables["other-root"] = {
         "root_ca_certificate": str(hospital.other.file),
         "root_ca_fingerprint_sha256": hospital.other.fingerprint,
