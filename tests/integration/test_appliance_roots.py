@@ -55,8 +55,10 @@ class Root:
 
 
 def make_root(folder: Path, name: str) -> Root:
+    # The one that is pushed is as long as roots are: a terminal takes only so much at once.
+    key = ("rsa:4096",) if name == "root" else ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
     openssl(
-        *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "3000"),
+        *("req", "-x509", "-newkey", *key, "-noenc", "-days", "3000"),
         *("-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/O=CHU Exemple/CN=CHU Exemple {name}"),
         *("-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign"),
         cwd=folder,
@@ -94,6 +96,26 @@ def actions_of_the_page() -> list[dict[str, Any]]:
     return [data for data in map(yaml.safe_load, blocks) if isinstance(data, dict) and set(data) == {"actions"}]
 
 
+SHELL = {
+    "actions": {
+        "upload_root_ca": {
+            "trusted": {
+                "command": "for f in store/*; do echo $f; openssl x509 -in $f -fingerprint -sha256 -noout; done;"
+                " echo End",
+                "expect": "^End",
+                "regex": r"store/(?P<name>\S+)\.pem\s+(?i:sha256) Fingerprint=(?P<value>[0-9A-F:]{95})",
+                "lines": 2,
+            },
+            "add": {
+                "dialogue": [{"send": ["cat > store/{name}.pem <<'END' && echo stored", "{pem}", "END"]}],
+                "success": "^stored",
+            },
+            "remove": {"command": "rm store/{name}.pem && echo removed", "success": "^removed"},
+        }
+    }
+}
+
+
 def profiles() -> dict[str, dict[str, Any]]:
     """The page's examples, in the smallest profile that they can stand in."""
     shell, page = actions_of_the_page()
@@ -114,6 +136,7 @@ def profiles() -> dict[str, dict[str, Any]]:
         "acme_openssh": {**cli, "name": "acme_openssh", "transport": "openssh", "facts": facts, **shell},
         "acme_page": {**web, "name": "acme_page", "facts": {"system.name": {"output": "a", "jmespath": "x"}}, **page},
         "acme_mute": {**cli, "name": "acme_mute", "transport": "ssh", "facts": facts},
+        "shell": {**cli, "name": "shell", "transport": "ssh", "facts": facts, "ssh": {"prompt": "[$#] ?$"}, **SHELL},
     }
 
 
@@ -168,8 +191,8 @@ class Place:
                 assert time.monotonic() < deadline, f"{command[0]} does not start"
                 time.sleep(0.05)
 
-    def command_line(self, name: str, profile: str = "acme_cli", **variables: Any) -> Device:
-        """A device behind a real sshd, whose forced command it is."""
+    def command_line(self, name: str, profile: str = "acme_cli", shell: str = "", **variables: Any) -> Device:
+        """A device behind a real sshd, whose forced command it is; or a real shell in its folder."""
         sshd = program("sshd")
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         folder, address = self._new(name)
@@ -181,7 +204,7 @@ class Place:
             f"AuthorizedKeysFile {folder}/user.pub",
             *("StrictModes no", "UsePAM no", "PidFile none", "PermitRootLogin yes", "PasswordAuthentication no"),
             *("LogLevel VERBOSE", "UseDNS no"),
-            f"ForceCommand {sys.executable} {PROGRAM} cli {folder}",
+            f"ForceCommand cd {folder}; {shell or f'{sys.executable} {PROGRAM} cli {folder}'}",
         )
         (folder / "config").write_text("\n".join(settings) + "\n", encoding="utf-8")
         self._start([sshd, "-D", "-E", str(folder / "sshd.log"), "-f", str(folder / "config")], address, 22022)
@@ -335,12 +358,13 @@ def place(tmp_path: Path, collections: Path) -> Iterator[Place]:
 def test_a_root_is_pushed_by_command_line_and_by_page(place: Place) -> None:
     cli, page = place.command_line("cli"), place.page("page")
     client = place.command_line("client", "acme_openssh", device_vantage="probe")
+    shell = place.command_line("shell", "shell", f"{program('busybox')} ash -i")
     devices = {"cli": cli, "client": client, "page": page}
     old, new = place.old.fingerprint, place.root.fingerprint
 
     predicted = place.push("--check", "--diff")
     assert predicted.returncode == 0, predicted.stdout
-    assert predicted.stdout.count(f"+SHA-256 {new}") == 3
+    assert predicted.stdout.count(f"+SHA-256 {new}") == 4
     for device in devices.values():
         assert device.trusts() == [old]
         assert device.connections() == 1
@@ -358,6 +382,7 @@ def test_a_root_is_pushed_by_command_line_and_by_page(place: Place) -> None:
         assert device.connections() == 1 + 5
     assert place.open_changes() == []
     assert "[client -> probe" in pushed.stdout
+    assert shell.trusts() == sorted([old, new])
     assert sum(line.startswith("crypto root import") for line in cli.log()) == 1
     assert sum(line.startswith("POST") for line in page.log()) == 1
     # No line of the certificate was taken for a command.
@@ -385,7 +410,7 @@ def test_a_root_is_pushed_by_command_line_and_by_page(place: Place) -> None:
         device.behave("right")
     retired = place.push(root_ca_retire=[old], root_ca_retire_certificate=str(place.old.file))
     assert retired.returncode == 0, retired.stdout
-    for device in devices.values():
+    for device in (*devices.values(), shell):
         assert device.trusts() == [new]
 
 
