@@ -107,18 +107,25 @@ class Clients:
 
 
 def moment_of(line: str, year: int, now: float) -> float | None:
-    """When the line was written, as epoch seconds; None where it does not say."""
-    found = _CLF.search(line[:400])
-    if found:
-        try:
-            text = f"{found[3]}-{_MONTHS[found[2]]:02}-{found[1]}T{found[4]}:{found[5]}:{found[6]}{found[7]}:{found[8]}"
-            moment = datetime.fromisoformat(text).timestamp()
-            return moment if in_calendar(moment) else None
-        except (KeyError, ValueError):
-            return None
-    told = stamp(line, year)
+    """When the line was written, as epoch seconds; None where it does not say.
+
+    A client can put a date into its request: of several the latest counts, so that no old one hides it.
+    """
+    dated = [_clf_moment(found) for found in _CLF.finditer(line)]
+    rest = _CLF.sub("", line) if dated else line
+    told = stamp(rest, year)
     # syslog gives no year: what would lie ahead was written a year ago.
-    return stamp(line, year - 1) if told is not None and told > now + 86400 else told
+    dated.append(stamp(rest, year - 1) if told is not None and told > now + 86400 else told)
+    return max((moment for moment in dated if moment is not None), default=None)
+
+
+def _clf_moment(found: re.Match[str]) -> float | None:
+    try:
+        text = f"{found[3]}-{_MONTHS[found[2]]:02}-{found[1]}T{found[4]}:{found[5]}:{found[6]}{found[7]}:{found[8]}"
+        moment = datetime.fromisoformat(text).timestamp()
+    except (KeyError, ValueError):
+        return None
+    return moment if in_calendar(moment) else None
 
 
 def old_clients(logs: Sequence[Log], days: float, own: Iterable[str], now: float) -> dict[str, Any]:

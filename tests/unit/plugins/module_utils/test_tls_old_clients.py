@@ -57,6 +57,15 @@ def asked(path: Path, text: str, own: tuple[str, ...] = ()) -> dict[str, object]
             [("192.0.2.9", [], True)],
         ),
         ("TLSv1 from nobody\n", [("unknown", ["TLSv1"], False)]),
+        # A date in the request, before the line's own, and where the line's own is of another form.
+        (
+            '192.0.2.9 "GET /?[01/Jan/2020:08:00:00 +0000] HTTP/1.1" [21/Nov/2026:08:00:00 +0000] TLSv1\n',
+            [("192.0.2.9", ["TLSv1"], False)],
+        ),
+        (
+            'Nov 21 08:00:00 gw haproxy[7]: 192.0.2.9:4711 -/TLSv1/X "GET /?[01/Jan/2020:08:00:00 +0000] HTTP/1.1"\n',
+            [("192.0.2.9", ["TLSv1"], False)],
+        ),
     ],
 )
 def test_old_clients_are_named(tmp_path: Path, text: str, peers: list[tuple[str, list[str], bool]]) -> None:
@@ -72,6 +81,7 @@ def test_old_clients_are_named(tmp_path: Path, text: str, peers: list[tuple[str,
         '192.0.2.7 - [21/Nov/2026:08:00:00 +0000] "x" 200 TLSv1.2\n',
         '192.0.2.7 - [01/Nov/2026:08:00:00 +0000] "x" 200 -\n',
         "192.0.2.7 undated TLSv1.2\n",
+        '192.0.2.7 "GET /?[01/Jan/2020:08:00:00 +0000] HTTP/1.1" [21/Nov/2026:08:00:00 +0000] TLSv1.2\n',
     ],
 )
 def test_a_log_that_does_not_go_back_far_enough_cannot_tell(tmp_path: Path, text: str) -> None:
