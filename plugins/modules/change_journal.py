@@ -77,7 +77,8 @@ options:
     default: ""
   stopping:
     description:
-      - With O(event=summary), the hosts for which this batch stops the run. One of which nothing was journalled yet is shown as failed.
+      - With O(event=summary), the hosts for which this batch stops the run. One of which nothing was journalled yet is
+        shown as failed.
     type: list
     elements: str
     default: []

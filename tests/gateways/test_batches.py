@@ -65,7 +65,7 @@ CHANGES = {
             mend="cp /var/tmp/init /etc/init.d/chrony",
             files="/etc/chrony",
             done=f"chronyc -c -n sources | grep -F '^,*,{BRIDGE},'",
-            undone=f"pidof chronyd; ! chronyc -c -n sources | grep -F ',{BRIDGE},'",
+            undone=f"pidof chronyd; test -z \"$(chronyc -c -n sources | grep -F ',{BRIDGE},')\"",
             variables={"device_ntp_servers": [BRIDGE], "device_time_zone": "Europe/Paris"},
         ),
         Change(
