@@ -239,7 +239,7 @@ def pytest_step(venv: Path, folder: str, *arguments: str) -> Callable[[Log], int
 # --- ansible-test sanity ------------------------------------------------------------------------------------------
 
 
-def sanity_step(venv: Path) -> Callable[[Log], int]:
+def sanity_step(venv: Path, *options: str) -> Callable[[Log], int]:
     def action(log: Log) -> int:
         ansible_test = venv / "bin" / "ansible-test"
         if not ansible_test.exists():
@@ -252,7 +252,7 @@ def sanity_step(venv: Path) -> Callable[[Log], int]:
             copy = Path(folder) / "ansible_collections" / "biomed" / "cert_hygiene"
             copy_tree(copy)
             variables = {"HOME": str(home), "PATH": real_path(venv)}
-            return log.run(ansible_test, "sanity", "--local", "--color", "no", cwd=copy, env=variables)
+            return log.run(ansible_test, "sanity", "--local", "--color", "no", *options, cwd=copy, env=variables)
 
     return action
 
@@ -420,7 +420,13 @@ STEPS = (
         junit=True,
     ),
     Step("sanity", "sanity", sanity_step(VENV), after=("packages",)),
-    Step("sanity-other", "sanity", sanity_step(OTHER_VENV), after=("packages", "other-venv")),
+    # What another ansible-core sees otherwise is documentation, argument specs and imports; pylint reads the same text.
+    Step(
+        "sanity-other",
+        "sanity",
+        sanity_step(OTHER_VENV, "--skip-test", "pylint"),
+        after=("packages", "other-venv"),
+    ),
     Step("unit", "unit", pytest_step(VENV, "tests/unit"), after=("packages",), junit=True),
     Step("unit-other", "unit", pytest_step(OTHER_VENV, "tests/unit"), after=("packages", "other-venv"), junit=True),
     Step("gateways", "integration", pytest_step(VENV, "tests/gateways"), after=("packages",), junit=True),
