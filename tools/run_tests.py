@@ -385,7 +385,7 @@ def install_what_exists(log: Log, packages: Sequence[str]) -> list[str]:
 
 
 #: The scenarios of one of the two steps; all others are in the other.
-OWN_STEP = "root_ca or config_backup or change_control"
+OWN_STEP = "root_ca or config_backup or change_control or account_hygiene"
 
 # Those that take longest begin first, so that none is left to run alone at the end.
 STEPS = (
@@ -419,6 +419,7 @@ STEPS = (
         after=("packages",),
         junit=True,
     ),
+    Step("gateways", "integration", pytest_step(VENV, "tests/gateways"), after=("packages",), junit=True),
     Step("sanity", "sanity", sanity_step(VENV), after=("packages",)),
     # What another ansible-core sees otherwise is documentation, argument specs and imports; pylint reads the same text.
     Step(
@@ -436,7 +437,6 @@ STEPS = (
         after=("packages", "other-venv"),
         junit=True,
     ),
-    Step("gateways", "integration", pytest_step(VENV, "tests/gateways"), after=("packages",), junit=True),
     Step("servers", "integration", pytest_step(VENV, "tests/servers"), after=("packages",), junit=True),
     Step("fuzz", "unit", pytest_step(VENV, "tests/fuzz"), after=("packages",), junit=True),
     Step("bench-smoke", "integration", pytest_step(VENV, "tests/bench"), after=("packages",), junit=True),
