@@ -38,8 +38,13 @@ exec chroot "$1" /usr/sbin/chronyd -d -x -F 0 -u root -f /etc/chrony/server.conf
 
 
 def start(lab: Lab, ahead: str = "0") -> None:
-    """Serve time at the bridge's address until the laboratory ends. ahead: as faketime reads it, such as "+90s"."""
+    """Serve time at the bridge's address until the laboratory ends, unless that is done already.
+
+    ahead: as faketime reads it, such as "+90s"; the same for all who ask in one laboratory
+    """
     folder = lab.state / "gateways" / "ntp-server"
+    if folder.exists():
+        return
     for name in ("upper/etc/chrony", "work", "mount"):
         (folder / name).mkdir(parents=True)
     configuration = _CONFIGURATION.format(folder="/run/chrony")

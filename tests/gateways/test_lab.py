@@ -57,7 +57,11 @@ def test_nothing_is_left(variant: str, tmp_path: Path) -> None:
 def test_an_interrupted_start_clears_after_itself(number: signal.Signals, tmp_path: Path) -> None:
     needs()
     lab = Lab(tmp_path / "state")
-    process = subprocess.Popen([*COMMAND, "up", "--state", str(lab.state), "--count", "200"])
+    process = subprocess.Popen(
+        [*COMMAND, "up", "--state", str(lab.state), "--count", "200"],
+        # What a shell starts in the background ignores an interrupt.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     wait_for_a_gateway(lab)
     process.send_signal(number)
     assert process.wait(30) == 130
