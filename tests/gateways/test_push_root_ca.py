@@ -130,9 +130,7 @@ def test_twenty_gateways_one_broken_in_the_second_batch(hospital: Hospital) -> N
     for name in names:
         assert not (hospital.gateways[name].root / STATE.lstrip("/")).exists()
     backups = {path.parent.name for path in (hospital.lab.state / "control" / "backups").rglob("*") if path.is_file()}
-    assert backups & set(names) == {*verified, "gw-04"}, (
-        "a folder for each that was changed, and for no other"
-    )
+    assert backups & set(names) == {*verified, "gw-04"}, "a folder for each that was changed, and for no other"
     logins = hospital.gateways["gw-07"].root / "var/log/sshd.log"
     assert "Accepted" not in logins.read_text(encoding="utf-8"), "a gateway of the third batch was reached"
 
