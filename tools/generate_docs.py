@@ -6,7 +6,7 @@
     python tools/generate_docs.py            docs/checks/, the policy's page in both languages, CHANGELOG.md
     python tools/generate_docs.py --check    write nothing; 1 when a page is out of date
 
-The checks come from plugins/plugin_utils/data/checklist.yml, the policy from policy.yml, the changelog from
+The checks come from plugins/plugin_utils/rules/checklist.yml, the policy from policy.yml, the changelog from
 changelogs/fragments/. A page that nothing makes any more is removed from docs/checks/.
 """
 
@@ -29,14 +29,14 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "collections"))
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _texts  # noqa: E402
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import (  # noqa: E402
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import (  # noqa: E402
     Check,
     Reason,
     Text,
     load_checklist,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data  # noqa: E402
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data  # noqa: E402
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import labels as texts  # noqa: E402
 
 CHECKS = Path("docs/checks")
 POLICY_PAGES = {"en": Path("docs/en/policy.md"), "fr": Path("docs/fr/politique.md")}
@@ -73,10 +73,10 @@ def reason_rows(reasons: Iterable[Reason], language: str) -> list[tuple[str, ...
     words = words_in(language)
     rows: list[tuple[str, ...]] = []
     for reason in reasons:
-        severity = _texts.severity_label(reason.severity, language) if reason.status == "fail" else ""
-        owner = _texts.owner_label(reason.owner, language) if reason.status != "pass" else ""
+        severity = texts.severity_label(reason.severity, language) if reason.status == "fail" else ""
+        owner = texts.owner_label(reason.owner, language) if reason.status != "pass" else ""
         meaning = sentence(reason.title, language) + (f" ({words['later']})" if reason.later else "")
-        rows.append((f"`{reason.name}`", _texts.status_label(reason.status, language), severity, owner, meaning))
+        rows.append((f"`{reason.name}`", texts.status_label(reason.status, language), severity, owner, meaning))
     return rows
 
 
@@ -115,8 +115,8 @@ def check_page(check: Check, language: str) -> str:
         "",
         words["other"].format(page=f"{check.name}.md"),
         "",
-        f"`{check.name}` · {_texts.source_label(check.source, language)} · {_texts.owner_label(check.owner, language)}"
-        f" · {_texts.reference_label(check.annex, language)}",
+        f"`{check.name}` · {texts.source_label(check.source, language)} · {texts.owner_label(check.owner, language)}"
+        f" · {texts.reference_label(check.annex, language)}",
         "",
         sentence(check.text, language),
         "",
@@ -124,12 +124,12 @@ def check_page(check: Check, language: str) -> str:
         "",
         *reasons_table(reasons, language),
         "",
-        words["attested"].format(severity=_texts.severity_label(check.attested_severity, language).lower()),
+        words["attested"].format(severity=texts.severity_label(check.attested_severity, language).lower()),
         *actions_part(reasons, language),
         "",
         f"## {words['references']}",
         "",
-        *(f"- {_texts.reference_label(reference, language)}" for reference in check.references),
+        *(f"- {texts.reference_label(reference, language)}" for reference in check.references),
     ]
     return "\n".join(lines) + "\n"
 
@@ -140,9 +140,9 @@ def index_page(language: str) -> str:
         (
             f"[`{check.name}`]({check.name}.md)",
             sentence(check.title, language),
-            _texts.source_label(check.source, language),
-            _texts.owner_label(check.owner, language),
-            _texts.reference_label(check.annex, language),
+            texts.source_label(check.source, language),
+            texts.owner_label(check.owner, language),
+            texts.reference_label(check.annex, language),
         )
         for check in load_checklist().checks
     ]
@@ -177,7 +177,7 @@ def policy_page(language: str) -> str:
     words = words_in(language)
     rows = [
         (f"`{key}`", f"`{value_text(entry['value'])}`", accepts_text(entry), Text(**entry["describe"]).get(language))
-        for key, entry in load_data("policy").items()
+        for key, entry in load_data("rules/policy").items()
     ]
     lines = [
         f"# {words['policy']}",

@@ -18,34 +18,34 @@ from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._access_plan import (
-    AccessPlan,
-    access_observation,
-    plan_access,
-)
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._host_variables import HostVariables
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import (
     clinical_login,
     device_card,
     reach_card,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._login_observation import NotAsked
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._observation_file import write_observations
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.host_variables import HostVariables
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.file import write_observations
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.login import NotAsked
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.access_plan import (
+    AccessPlan,
+    access_observation,
+    plan_access,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import (
     JMESPATH_ERROR,
     ProfileBook,
     ProfileError,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._signatures import CRYPTOGRAPHY_ERROR
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._task_options import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.options import (
     anchor_texts,
     at_least,
     named_once,
     profile_folders,
     writable_file,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._unshown import Unshown
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.unshown import Unshown
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.signatures import CRYPTOGRAPHY_ERROR
 
 display = Display()
 

@@ -20,38 +20,38 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleE
 from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _appliance_roots as roots
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._appliance_plan import DevicePlan, device_plan
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._appliance_roots import Kept, RootsProblem
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import (
-    describe_certificate,
-    load_certificates,
-)
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._host_variables import HostVariables
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import device_card
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._login_observation import NotAsked
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import PolicyError, load_policy
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._private_folder import (
-    FolderError,
-    private_folder,
-    write_new,
-)
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import JMESPATH_ERROR, ProfileBook
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_actions import Act, UploadRootCa
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._root_certificate import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change import appliance_roots as roots
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.appliance_roots import Kept, RootsProblem
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.root import (
     RootRefused,
     judged_root,
     required_fingerprint,
     store_name,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._signatures import CRYPTOGRAPHY_ERROR
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._sources import SourceError
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._task_options import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import device_card
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.host_variables import HostVariables
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.login import NotAsked
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.actions import Act, UploadRootCa
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.appliance_plan import DevicePlan, device_plan
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import JMESPATH_ERROR, ProfileBook
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import PolicyError, load_policy
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.private_folder import (
+    FolderError,
+    private_folder,
+    write_new,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.options import (
     anchor_texts,
     at_least,
     profile_folders,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._unshown import Unshown
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.unshown import Unshown
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import (
+    describe_certificate,
+    load_certificates,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.signatures import CRYPTOGRAPHY_ERROR
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.sources import SourceError
 
 _WHY = {
     "consent_missing": "device_probe_consent: nobody has agreed that this device is asked",

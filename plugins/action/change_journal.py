@@ -18,24 +18,24 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_control import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.control import (
     KINDS,
     VARIABLES,
     Unreadable,
     decide,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_journal import EVENTS
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_journal_file import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.journal import EVENTS
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.journal_file import (
     JournalError,
     append,
     check_journal,
     journal_path,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_summary import summary_lines, summary_states
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import clean_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._host_variables import HostVariables
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import visible
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.summary import summary_lines, summary_states
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.host_variables import HostVariables
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
 
 display = Display()
 

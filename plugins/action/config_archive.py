@@ -16,9 +16,9 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _encryption
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._config_archive import ArchiveError, read
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._private_folder import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive import ArchiveError, read
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.control_node import encryption
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.private_folder import (
     FolderError,
     private_folder,
     write_new,
@@ -71,13 +71,13 @@ class ActionModule(ActionBase):
         work = {"taken": self._taken, "restored": self._restored}.get(options["state"], self._on_gateway)
         try:
             result.update(work(options, task_vars or {}))
-        except (_Failed, _encryption.EncryptionError, ArchiveError, FolderError) as error:
+        except (_Failed, encryption.EncryptionError, ArchiveError, FolderError) as error:
             result.update(failed=True, changed=False, msg=f"config_archive: {error}.")
         return result
 
     def _taken(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         recipients = options["recipients"]
-        program = _encryption.chosen(recipients)
+        program = encryption.chosen(recipients)
         device = str(task_vars["inventory_hostname"])
         if not options["dest"]:
             raise _Failed("dest is missing: name a folder of the control node (config_backup_dir)")
@@ -101,7 +101,7 @@ class ActionModule(ActionBase):
         if hashlib.sha256(content).hexdigest() != answer["content_sha256"]:
             raise _Failed("the archive did not arrive as it was sent")
         read(content)
-        stored = _encryption.encrypt(content, recipients, options["gnupg_home"]) if program else content
+        stored = encryption.encrypt(content, recipients, options["gnupg_home"]) if program else content
         folder = private_folder(os.path.join(private_folder(dest, make=True), _slug(device)), make=True)
         moment = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         # A random part: two runs of one second must not meet.
@@ -121,9 +121,9 @@ class ActionModule(ActionBase):
             raise _Failed(f"'{path}' is no backup of {device}: it must lie in a folder {_slug(device)}")
         stored = _content(path)
         try:
-            archive = _encryption.decrypt(stored, options["identity"], options["gnupg_home"])
+            archive = encryption.decrypt(stored, options["identity"], options["gnupg_home"])
             read(archive)
-        except (_encryption.EncryptionError, ArchiveError) as error:
+        except (encryption.EncryptionError, ArchiveError) as error:
             raise _Failed(f"'{path}' cannot be used: {error}") from None
         return self._on_gateway({**options, "archive": base64.b64encode(archive).decode()}, task_vars)
 

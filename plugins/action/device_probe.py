@@ -24,11 +24,16 @@ from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._fetch import SCHEMES, FetchError, fetch
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import der_of_entry, load_certificates
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._host_variables import HostVariables
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.control_node.fetch import SCHEMES, FetchError, fetch
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import (
+    card_from_dictionary,
+    device_card,
+    distinct_peers,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.host_variables import HostVariables
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.file import write_observations
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.interpret import (
     VantageClock,
     certificates_of,
     intermediates_of,
@@ -36,13 +41,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret imp
     unvisited,
     vantage_clock,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import (
-    card_from_dictionary,
-    device_card,
-    distinct_peers,
-)
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._observation_file import write_observations
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._ocsp import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.judge import TrustJudge
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.ocsp import (
     CONTENT_TYPE,
     MAX_ANSWER,
     OcspError,
@@ -51,14 +51,14 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._ocsp import (
     read_answer,
     with_answer,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._revocation import load_crls
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._signatures import CRYPTOGRAPHY_ERROR
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._task_options import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.revocation import load_crls
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.options import (
     at_least,
     local_source,
     writable_file,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._trust import TrustJudge
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import der_of_entry, load_certificates
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.signatures import CRYPTOGRAPHY_ERROR
 
 display = Display()
 

@@ -14,10 +14,9 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnose import diagnose_input
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnose_live import diagnose_live
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnose_text import MAX_TEXT
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnosis import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.live import diagnose_live
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.message import diagnose_input
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.page import (
     diagnosis,
     own_language,
     page,
@@ -25,12 +24,13 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnosis imp
     terminal,
     words,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import card_from_dictionary
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import load_policy
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_folder import Preview, Staging, look_at
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_observations import Observations
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_run import LANGUAGES
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._visits import peer_key
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.text import MAX_TEXT
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import peer_key
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import card_from_dictionary
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.collection import Observations
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.folder import Preview, Staging, look_at
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.run import LANGUAGES
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
 
 display = Display()
 

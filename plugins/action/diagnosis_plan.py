@@ -12,10 +12,10 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnosis import own_language, refusal
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnosis_plan import PlanRefused, diagnosis_plan
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._host_variables import HostVariables
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_run import LANGUAGES
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.page import own_language, refusal
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.plan import PlanRefused, diagnosis_plan
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.host_variables import HostVariables
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.run import LANGUAGES
 
 _ARGUMENTS: dict[str, Any] = {
     "device": {"type": "str", "required": True},

@@ -12,13 +12,13 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import clean_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret import interpret_gateway
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._login_observation import login_observation
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._observation_file import append_observation
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._signatures import CRYPTOGRAPHY_ERROR
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._task_options import writable_file
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.file import append_observation
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.interpret import interpret_gateway
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.login import login_observation
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.options import writable_file
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.signatures import CRYPTOGRAPHY_ERROR
 
 
 class ActionModule(ActionBase):

@@ -18,38 +18,41 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible.utils.display import Display
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._attestations import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import (
+    card_from_dictionary,
+    device_card,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.host_variables import HostVariables
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.collection import Observations
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attestations import (
     Attestations,
     load_attestation_file,
     load_attestations,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._host_variables import HostVariables
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import parse_instant
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import card_from_dictionary, device_card
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import load_policy
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._record_files import decode_records
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_fleet import Fleet
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_folder import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.files import decode_records
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waivers import (
+    Waivers,
+    load_waiver_file,
+    load_waivers,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.fleet import Fleet
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.folder import (
     Destination,
     Preview,
     Staging,
     look_at,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_observations import Observations
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_run import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.run import (
     LANGUAGES,
     Rules,
     build_report,
     verdicts_in,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_terminal import MOST_URGENT, fleet_table
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import visible
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_words import load_words
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._waivers import (
-    Waivers,
-    load_waiver_file,
-    load_waivers,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.terminal import MOST_URGENT, fleet_table
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import parse_instant
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import load_words
 
 display = Display()
 

@@ -13,15 +13,15 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.basic import missing_required_lib
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import PolicyError, load_policy
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._root_certificate import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.root import (
     Root,
     RootRefused,
     judged_root,
     required_fingerprint,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._signatures import CRYPTOGRAPHY_ERROR
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._sources import SourceError
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import PolicyError, load_policy
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.signatures import CRYPTOGRAPHY_ERROR
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.sources import SourceError
 
 
 class ActionModule(ActionBase):

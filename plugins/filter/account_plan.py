@@ -99,8 +99,8 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._account_plan import account_plan as plan_accounts
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inputs import moment
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.accounts import account_plan as plan_accounts
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.inputs import moment
 
 
 def account_plan(

@@ -155,11 +155,11 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._assess import assess_devices
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._attestations import load_attestations
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inputs import moment, named_devices, records
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import load_policy
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._waivers import load_waivers
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.device import assess_devices
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attestations import load_attestations
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waivers import load_waivers
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.inputs import moment, named_devices, records
 
 
 def assess(

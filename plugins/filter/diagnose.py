@@ -98,7 +98,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnose import diagnose_input
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.message import diagnose_input
 
 
 def diagnose(text: Any) -> dict[str, Any]:

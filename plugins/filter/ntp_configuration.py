@@ -72,7 +72,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._ntp_configuration import plan
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.ntp_configuration import plan
 
 
 def ntp_configuration(files: Any, client: Any, servers: Any, exclusive: bool = False) -> dict[str, Any]:

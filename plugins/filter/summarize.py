@@ -119,8 +119,12 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inputs import moment, named_devices, named_findings
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._summary import summarize as summarize_findings
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary import summarize as summarize_findings
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.inputs import (
+    moment,
+    named_devices,
+    named_findings,
+)
 
 
 def summarize(findings: Any, devices: Any, now: Any = None) -> dict[str, Any]:

@@ -68,7 +68,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._tls_hardening import difference, plan
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.tls_hardening import difference, plan
 
 
 def tls_hardening(files: Any, service: Any, mains: Any, version: Any = "") -> dict[str, Any]:

@@ -55,7 +55,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._work_order import read_work_order
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.work_order import read_work_order
 
 
 def work_order(text: Any, numbers: Any) -> dict[str, list[str]]:

@@ -172,9 +172,9 @@ import zlib
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access import check_all
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_book import Book
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._lasting_folder import FolderUnfit, open_folder
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access.book import Book
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access.tries import check_all
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.lasting_folder import FolderUnfit, open_folder
 
 
 def main() -> None:

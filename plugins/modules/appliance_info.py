@@ -140,7 +140,7 @@ import zlib
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._appliance import ask_all
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.ask import ask_all
 
 
 def main() -> None:

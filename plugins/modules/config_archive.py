@@ -208,8 +208,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _config_kept as keeping
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._config_archive import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import kept_restore as keeping
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive import (
     ArchiveError,
     differences,
     expected,

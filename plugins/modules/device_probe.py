@@ -201,8 +201,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._round import Round
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._visit import Settings
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit.device import Settings
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit.round import Round
 
 
 def main() -> None:

@@ -200,8 +200,8 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway import SUBSETS, gather
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.gather import SUBSETS, gather
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import (
     Host,
     RecordedHost,
     RecordingHost,

@@ -105,7 +105,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._ntp_offset import ask
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.ntp_offset import ask
 
 _MAX_SERVERS = 16
 _MAX_QUERIES = 8

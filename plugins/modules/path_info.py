@@ -95,7 +95,7 @@ targets:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._path_info import look
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.path_info import look
 
 _MOST = 64
 

@@ -113,15 +113,15 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_old_clients import old_clients
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_running import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.old_clients import old_clients
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.running import (
     PROGRAMS,
     gather,
     installed,
     mains_of,
     running,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_settings import Unclear
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.settings import Unclear
 
 #: A service writes nothing to its own configuration while it starts; clocks are read in whole seconds.
 _START_SECONDS = 2.0

@@ -248,25 +248,25 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _anchor_kept as keeping
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_bundle import BundleStore
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_files import StoreProblem, check_room, sha256
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_java import JavaStore
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_nss import NssStore
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_plan import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import kept as keeping
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import StoreProblem, check_room, sha256
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.trust import pem_certificates
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.bundle import BundleStore
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.java import JavaStore
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.nss import NssStore
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.plan import (
     Anchor,
     Plan,
     Store,
     fingerprint,
     installed,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_system import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.system import (
     DERIVED_JAVA,
     SystemStore,
     layout_of,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host import Host
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_trust import pem_certificates
 
 _PASSWORD = {
     "path": {"type": "path", "required": True},

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 
 HERE = Path(__file__).resolve().parent
 
@@ -55,6 +55,6 @@ def sentences() -> list[Message]:
 
 def right(label: str, categories: Sequence[str]) -> bool:
     """One category: it is the first. Several, or a group: all are there, and the first is the first."""
-    groups = load_data("diagnosis")["groups"]
+    groups = load_data("diagnosis/diagnosis")["groups"]
     wanted = [one for name in label.split("|") for one in groups.get(name, [name])]
     return categories[0] == wanted[0] and set(wanted) <= set(categories)

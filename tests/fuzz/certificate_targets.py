@@ -11,11 +11,14 @@ import functools
 from typing import Any
 from unittest import mock
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _ocsp, _revocation, _signatures, _x509
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import describe_certificate
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._der import DerError
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._names import name_match
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._trust import TrustJudge
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust import ocsp as trust_ocsp
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust import revocation
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.judge import TrustJudge
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import certificate as x509_certificate
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import signatures
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import describe_certificate
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.host_names import name_match
 from fuzz.mutate import split_chain
 from fuzz.registry import CORPUS, NOW, Shape, safe_json, target
 
@@ -83,7 +86,7 @@ def _sound_bodies() -> frozenset[bytes]:
     """The signed part of every certificate that the authorities of the corpus signed."""
     chains = [split_chain(path.read_bytes()) for path in (CORPUS / "chain").glob("seed-*.bin")]
     ders = [der for chain in chains for der in chain] + list(pki())
-    return frozenset(_x509.parse_certificate(der).tbs for der in ders)
+    return frozenset(x509_certificate.parse_certificate(der).tbs for der in ders)
 
 
 _STATUSES = {
@@ -108,14 +111,14 @@ def judge(data: bytes) -> Shape:
     assert verdict["status"] in _STATUSES
     assert len(verdict["detail"]) < 4000
     if verdict["status"] == "trusted":
-        assert _x509.parse_certificate(chain[0]).tbs in _sound_bodies(), "a false pass"
+        assert x509_certificate.parse_certificate(chain[0]).tbs in _sound_bodies(), "a false pass"
     return verdict["status"], verdict["cause"]
 
 
 @target("chain", DER_TOKENS, seeds=("chain",))
 def judge_unsigned(data: bytes) -> Shape:
     """The same where every signature fits, so that what lies behind the signatures is reached too."""
-    with mock.patch.object(_signatures, "verify", lambda *_parts: True):
+    with mock.patch.object(signatures, "verify", lambda *_parts: True):
         root, issuing = pki()
         unsigned = TrustJudge([root], [issuing], [(CORPUS / "crl" / "seed-two.bin").read_bytes()])
         verdict = unsigned.judge(split_chain(data), NOW)
@@ -128,7 +131,7 @@ def judge_unsigned(data: bytes) -> Shape:
 def crl(data: bytes) -> Shape:
     """A revocation list."""
     try:
-        found = _revocation.parse_crl(data)
+        found = revocation.parse_crl(data)
     except DerError as error:
         return "".join(char for char in str(error) if not char.isdigit())
     assert len(found.entries) <= len(data)
@@ -152,7 +155,7 @@ def _sound_answers() -> frozenset[tuple[bytes, bytes]]:
 def ocsp_answer(data: bytes) -> Shape:
     """An OCSP answer: a status for any bytes, and no good one that nobody signed."""
     leaf = (CORPUS / "describe" / "seed-leaf.bin").read_bytes()
-    answer = _ocsp.read_answer(data, leaf, pki()[1], NOW)
+    answer = trust_ocsp.read_answer(data, leaf, pki()[1], NOW)
     safe_json(answer)
     assert answer["status"] in ("good", "revoked", "not_assessed") and len(answer["detail"]) < 400
     if answer["status"] != "not_assessed":

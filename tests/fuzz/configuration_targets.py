@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_java import parse_entries, trusted
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_nss import parse_details
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_trust import parse_nss_list
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_found import inspect
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_settings import SERVICES, Unclear, read
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._tls_hardening import difference, plan
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.trust import parse_nss_list
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.java import parse_entries, trusted
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.nss import parse_details
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.found import inspect
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.settings import SERVICES, Unclear, read
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.tls_hardening import difference, plan
 from fuzz.registry import Shape, target
 
 _MAIN = "/etc/gw/main.conf"

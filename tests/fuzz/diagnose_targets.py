@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnose import diagnose_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnose_rules import fold, lower
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.message import diagnose_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.rules import fold, lower
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 from fuzz.registry import Shape, safe_json, target
 
 _TOKENS = (
@@ -28,7 +28,7 @@ def diagnosis(data: bytes) -> Shape:
     text = data.decode("utf-8", "surrogateescape")
     assert len(fold(text)) == len(lower(text)) == len(text)
     found = diagnose_text(text)
-    known = load_data("diagnosis")["categories"]
+    known = load_data("diagnosis/diagnosis")["categories"]
     assert found["categories"] and len(set(found["categories"])) == len(found["categories"])
     assert set(found["categories"]) <= set(known)
     assert found["categories"] == ["unknown"] or "unknown" not in found["categories"]

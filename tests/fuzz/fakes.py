@@ -12,9 +12,9 @@ import time
 from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._connection import NoConnection, PeerReset, Traffic
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._event_loop import DeadlineExpired
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_handshake import HandshakeFailed
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.connection import NoConnection, PeerReset, Traffic
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.event_loop import DeadlineExpired
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.handshake import HandshakeFailed
 
 T = TypeVar("T")
 

@@ -12,16 +12,25 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _access_lines, _appliance_http
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_http import administration, read_answer
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_told import Told
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._dialogue import MAX_SESSION, hold
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session import Allowance, SessionFailed
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._appliance_roots import RootsProblem, listed, removals
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._appliance_roots import judged as judge_change
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import Profile, ProfileBook, read_profile
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_actions import UploadRootCa
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_reading import read_answers
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access import lines
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access.http import administration, read_answer
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance import http as appliance_http
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.dialogue import MAX_SESSION, hold
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import Allowance, SessionFailed
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.told import Told
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.appliance_roots import (
+    RootsProblem,
+    listed,
+    removals,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.appliance_roots import judged as judge_change
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.actions import UploadRootCa
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import (
+    Profile,
+    ProfileBook,
+    read_profile,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.reading import read_answers
 from fuzz.fakes import pieces
 from fuzz.registry import NOW, Shape, rng_of, safe_json, target
 
@@ -184,7 +193,7 @@ def challenge(data: bytes) -> Shape:
     """The header by which a page asks for a login, and the answer to it."""
     text = data.decode("latin-1").replace("\r", " ").replace("\n", " ")
     device = {"user": "biomed", "http": {"authentication": "digest"}}
-    visit = _appliance_http._Visit(device, _SECRET, Allowance(1.0, time.monotonic() + 30), None)
+    visit = appliance_http._Visit(device, _SECRET, Allowance(1.0, time.monotonic() + 30), None)
     headers = SimpleNamespace(get_all=lambda _name: [text])
     try:
         found = visit._digest_challenge(SimpleNamespace(status=401, headers=headers))  # type: ignore[arg-type]
@@ -221,14 +230,14 @@ class _FakeLogin(_FakeLine):
 
 def _login_told(call: Any, data: bytes) -> Shape:
     line = _FakeLogin(data)
-    settle, _access_lines._SETTLE = _access_lines._SETTLE, 0.0
+    settle, lines._SETTLE = lines._SETTLE, 0.0
     try:
         told = call(line, {"account": "admin"}, "hunter2", Allowance(0.0, time.monotonic() + 30), line.spend)
     except SessionFailed as problem:
         assert "hunter2" not in str(problem) and str(problem).isprintable()
         return problem.reason, line.spent
     finally:
-        _access_lines._SETTLE = settle
+        lines._SETTLE = settle
     assert isinstance(told, Told)
     assert told.detail.isprintable() and "hunter2" not in told.detail
     assert told.result in ("accepted", "refused", "locked_out", "no_answer")
@@ -245,13 +254,13 @@ def _login_told(call: Any, data: bytes) -> Shape:
 )
 def telnet_login(data: bytes) -> Shape:
     """A telnet login: one of four results, and the password sent once at most."""
-    return _login_told(_access_lines.telnet_login, data)
+    return _login_told(lines.telnet_login, data)
 
 
 @target("lines", (b"220 ready\r\n", b"331 ", b"230-", b"530 Login incorrect\r\n", b"421 ", b"\x1e", b"too many tries"))
 def ftp_login(data: bytes) -> Shape:
     """An FTP login: the same."""
-    return _login_told(_access_lines.ftp_login, data)
+    return _login_told(lines.ftp_login, data)
 
 
 @target("raw", (b"Basic realm=", b"Digest ", b",", b'"', b"\\", b"/login", b"Network settings", b"sign in", b"\x1e"))

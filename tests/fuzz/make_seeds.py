@@ -34,7 +34,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests")]
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire import (  # noqa: E402
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import (  # noqa: E402
     SSLV2,
     TLS10,
     TLS11,
@@ -456,7 +456,7 @@ def ocsp_answers(leaf: x509.Certificate, issuing: x509.Certificate, key: Any, ot
 
 def gateway_files() -> None:
     """What stands on real gateways, as the unit tests keep it."""
-    folder = Path(__file__).resolve().parents[1] / "unit" / "plugins" / "module_utils" / "gateways"
+    folder = Path(__file__).resolve().parents[1] / "unit" / "plugins" / "module_utils" / "gateway" / "recordings"
     kept = json.loads((folder / "failures-privileged.json").read_text(encoding="utf-8"))["record"]
     texts = {path: entry["text"] for path, entry in kept["files"].items() if entry and entry.get("text")}
     texts |= {command: entry["stdout"] for command, entry in kept["commands"].items() if entry and entry["stdout"]}

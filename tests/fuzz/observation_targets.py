@@ -13,19 +13,19 @@ import struct
 from typing import Any
 from unittest import mock
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _visit
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._services import KNOWN_SERVICES
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._assess import assess_device
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import find_reason
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.services import KNOWN_SERVICES
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit import device as visit_device
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.device import assess_device
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.interpret import (
     VantageClock,
     certificates_of,
     intermediates_of,
     interpret,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import load_policy
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._texts import finding_actions, finding_message
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._trust import TrustJudge
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import find_reason
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.judge import TrustJudge
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels import finding_actions, finding_message
 from fuzz.certificate_targets import DER_TOKENS, pki
 from fuzz.fakes import FakeDevice, FakeSession, run
 from fuzz.mutate import split_chain, split_script
@@ -41,7 +41,7 @@ def visit(data: bytes) -> Shape:
     rng = rng_of(data)
     fake = FakeDevice(flights, rng)
     depth = ("normal", "handshake", "quick")[head[1] % 3]
-    settings = _visit.Settings(depth=depth, pause=0.0, connection_budget=12)
+    settings = visit_device.Settings(depth=depth, pause=0.0, connection_budget=12)
     device = {
         "name": "echo-004",
         "names": ["echo-004.hopital.example", "b.example"] if head[1] & 4 else [],
@@ -53,10 +53,10 @@ def visit(data: bytes) -> Shape:
         return
 
     with contextlib.ExitStack() as patches:
-        patches.enter_context(mock.patch.object(_visit.Connection, "open", fake.open))
+        patches.enter_context(mock.patch.object(visit_device.Connection, "open", fake.open))
         if not head[1] & 8:
-            patches.enter_context(mock.patch.object(_visit, "TlsSession", FakeSession))
-        raw = run(_visit.DeviceVisit(device, 2, "127.0.0.1", settings, at_once).run())
+            patches.enter_context(mock.patch.object(visit_device, "TlsSession", FakeSession))
+        raw = run(visit_device.DeviceVisit(device, 2, "127.0.0.1", settings, at_once).run())
     assert raw["outcome"] in ("observed", "unreachable", "aborted"), raw["outcome"]
     assert (raw["reason"] is None) == (raw["outcome"] == "observed"), raw["reason"]
     for endpoint in raw["endpoints"]:

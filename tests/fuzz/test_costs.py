@@ -18,18 +18,21 @@ from unittest import mock
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _appliance_http, _http_date, _starttls
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_http import read_answer
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_lines import telnet_login
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_told import says_locked
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._dialogue import hold
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session import Allowance, SessionFailed
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire import ServerFlight
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _signatures, _x509
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import describe_certificate
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._names import name_match
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import ProfileBook
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._trust import TrustJudge
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access.http import read_answer
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access.lines import telnet_login
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance import http as appliance_http
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.dialogue import hold
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import Allowance, SessionFailed
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.told import says_locked
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock import http_date
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls import starttls
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import ServerFlight
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import ProfileBook
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.judge import TrustJudge
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import certificate as x509
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import signatures
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import describe_certificate
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.host_names import name_match
 from fuzz import der_tree
 from fuzz.fakes import FakeStream, run
 from fuzz.hostile import certificates, message, records, server_hello
@@ -114,21 +117,21 @@ def test_a_long_dialogue_costs_little(service: str) -> None:
     def talk() -> None:
         for seed in range(4):
             stream = FakeStream(DIALOGUES[service], 0, random.Random(seed))
-            with pytest.raises((_starttls.WrongProtocol, _starttls.StartTlsRefused)):
-                run(_starttls.start_tls(stream, service))
+            with pytest.raises((starttls.WrongProtocol, starttls.StartTlsRefused)):
+                run(starttls.start_tls(stream, service))
 
     assert _spent(talk) < SECONDS
 
 
 def test_empty_tds_packets_cost_little() -> None:
-    stream = _starttls._TdsStream(FakeStream(b"\x12\x01\x00\x08\0\0\0\0" * 30_000, 0, random.Random(1)))
-    with pytest.raises(_starttls.WrongProtocol):
+    stream = starttls._TdsStream(FakeStream(b"\x12\x01\x00\x08\0\0\0\0" * 30_000, 0, random.Random(1)))
+    with pytest.raises(starttls.WrongProtocol):
         run(stream.receive())
 
 
 def test_tds_packets_of_one_byte_cost_little() -> None:
     packets = b"\x12\x01\x00\x09\0\0\0\0x" * (MOST // 9)
-    stream = _starttls._TdsStream(FakeStream(packets, 0, random.Random(3)))
+    stream = starttls._TdsStream(FakeStream(packets, 0, random.Random(3)))
     said = bytearray()
 
     def listen() -> None:
@@ -155,9 +158,9 @@ def test_a_long_answer_costs_little(name: str) -> None:
     def read() -> None:
         # As many pieces as its bytes can come in when each has a record and a segment of its own.
         for end in range(0, 80_000, 400):
-            if _http_date.whole(data[:end], "GET"):
+            if http_date.whole(data[:end], "GET"):
                 break
-        _http_date.parse(data)
+        http_date.parse(data)
 
     assert _spent(read) < SECONDS
 
@@ -199,7 +202,7 @@ def test_a_command_line_without_end_costs_little(words: bytes, size: int) -> Non
 @pytest.mark.parametrize("header", ["a" * 65_000, 'a="' * 20_000, "digest " * 9_000, "a = " * 16_000, '"\\' * 30_000])
 def test_a_long_challenge_costs_little(header: str) -> None:
     device = {"user": "biomed", "http": {"authentication": "digest"}}
-    visit = _appliance_http._Visit(device, {"password": "x"}, Allowance(1.0, time.monotonic() + 30), None)
+    visit = appliance_http._Visit(device, {"password": "x"}, Allowance(1.0, time.monotonic() + 30), None)
     answer: Any = SimpleNamespace(status=401, headers=SimpleNamespace(get_all=lambda _name: ["Digest " + header]))
 
     def read() -> None:
@@ -384,9 +387,9 @@ CHAINS = {
 @pytest.mark.parametrize("case", sorted(CHAINS))
 def test_a_hostile_chain_costs_little_to_judge(case: str, signed: bool) -> None:
     chain = CHAINS[case]
-    real = _signatures.verify
+    real = signatures.verify
     verify = (lambda *_parts: True) if signed else real
-    with mock.patch.object(_signatures, "verify", verify):
+    with mock.patch.object(signatures, "verify", verify):
         begun = time.process_time()
         verdict = TrustJudge([ROOT], chain[1:]).judge(chain, NOW)
         assert time.process_time() - begun < SECONDS
@@ -400,7 +403,7 @@ def test_what_is_remembered_of_hostile_names_stays_small() -> None:
         before, _peak = tracemalloc.get_traced_memory()
         for index in range(12):
             hostile = name(*[b"x%05d" % index] * 800)
-            assert _x509.name_text(hostile) and _x509.name_key(hostile)
+            assert x509.name_text(hostile) and x509.name_key(hostile)
         gc.collect()
         after, _peak = tracemalloc.get_traced_memory()
     finally:

@@ -14,8 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _anchor_java, _http_date, _tls_found, _tls_wire
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _der, _signatures
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock import http_date
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores import java
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls import wire
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services import found
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import der as x509_der
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import signatures
 from fuzz.mutate import Mutator
 from fuzz.targets import CORPUS, TARGETS, Target, certificate_targets, configuration_targets, wire_targets
 
@@ -108,18 +112,18 @@ def _flight_that_loses_the_rest(self: Any, data: bytes) -> None:
 @pytest.mark.parametrize(
     ("name", "module", "attribute", "fault"),
     [
-        ("judge", _signatures, "verify", lambda *_parts: True),
-        ("describe", _der, "read", _read_without_bounds),
-        ("flight", _tls_wire.ServerFlight, "feed", _flight_that_loses_the_rest),
-        ("http", _http_date, "_epoch", lambda text: float(text or "nan")),
+        ("judge", signatures, "verify", lambda *_parts: True),
+        ("describe", x509_der, "read", _read_without_bounds),
+        ("flight", wire.ServerFlight, "feed", _flight_that_loses_the_rest),
+        ("http", http_date, "_epoch", lambda text: float(text or "nan")),
         (
             "certificate_message",
             wire_targets,
             "parse_certificate_message",
             lambda data, _tls13: (data[6:], b"not there"),
         ),
-        ("tls_configuration", _tls_found, "_endpoint", lambda text, *_rest: int(text.rpartition(":")[2])),
-        ("keytool_list", _anchor_java, "fingerprint", lambda der: der.hex()),
+        ("tls_configuration", found, "_endpoint", lambda text, *_rest: int(text.rpartition(":")[2])),
+        ("keytool_list", java, "fingerprint", lambda der: der.hex()),
         ("certutil_list", configuration_targets, "parse_nss_list", lambda text: [(text[:9], ",")]),
     ],
 )

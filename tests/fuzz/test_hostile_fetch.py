@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._fetch import FetchError, fetch
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.control_node.fetch import FetchError, fetch
 
 LIMIT, MOST = 1.0, 1_000_000
 Play = Callable[[socket.socket], None]

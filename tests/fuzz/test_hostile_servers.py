@@ -20,13 +20,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.interpret import (
     VantageClock,
     certificates_of,
     intermediates_of,
     interpret,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._trust import TrustJudge
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.judge import TrustJudge
 from fuzz.targets import CORPUS
 
 HERE = Path(__file__).resolve().parent

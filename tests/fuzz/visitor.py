@@ -18,9 +18,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "collections")]
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _round  # noqa: E402
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._event_loop import EventLoop  # noqa: E402
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._visit import Settings  # noqa: E402
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.event_loop import EventLoop  # noqa: E402
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit import round as visit_round  # noqa: E402
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit.device import Settings  # noqa: E402
 
 
 def _memory() -> int:
@@ -44,8 +44,8 @@ def main() -> None:
     task = json.load(sys.stdin)
     observations: list[dict[str, object]] = []
     before, wall, cpu = _memory(), time.monotonic(), time.process_time()
-    _round.EventLoop = _WatchedLoop
-    _round.Round(Settings(**task["settings"]), 200, 0.0, observations.append).run(task["devices"])
+    visit_round.EventLoop = _WatchedLoop
+    visit_round.Round(Settings(**task["settings"]), 200, 0.0, observations.append).run(task["devices"])
     result = {
         "observations": observations,
         "wall": time.monotonic() - wall,

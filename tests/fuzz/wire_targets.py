@@ -13,12 +13,14 @@ import ssl
 import struct
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _http_date, _sntp, _starttls, _visit
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._connection import PeerReset
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._event_loop import DeadlineExpired
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_handshake import HandshakeFailed, TlsSession
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_random import random_clock_sample
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock import http_date
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock import sntp as clock_sntp
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.connection import PeerReset
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.event_loop import DeadlineExpired
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls import starttls
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.handshake import HandshakeFailed, TlsSession
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.random_clock import random_clock_sample
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import (
     TLS12,
     TLS13,
     ServerFlight,
@@ -26,6 +28,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire impo
     parse_certificate_message,
     sslv2_server_hello,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit import device
 from fuzz.fakes import FakeStream, TlsPeer, pieces, run
 from fuzz.hostile import Material
 from fuzz.registry import MAX_BYTES, NOW, TARGETS, Shape, Target, rng_of, safe_json, target
@@ -158,16 +161,16 @@ def _preamble(service: str, data: bytes) -> Shape:
     stream = FakeStream(data, rng.randrange(3), rng)
     receipts = -(-len(data) // 1) + 4
     try:
-        carrier = run(_starttls.start_tls(stream, service))
+        carrier = run(starttls.start_tls(stream, service))
         outcome = "started"
-    except (_starttls.StartTlsRefused, _starttls.WrongProtocol) as refusal:
+    except (starttls.StartTlsRefused, starttls.WrongProtocol) as refusal:
         assert len(refusal.said) <= _MAX_SAID
-        safe_json(_visit.printable(refusal.said))
+        safe_json(device.printable(refusal.said))
         return type(refusal).__name__, stream.sent
-    except (_starttls.ConnectionClosed, PeerReset, DeadlineExpired) as ended:
+    except (starttls.ConnectionClosed, PeerReset, DeadlineExpired) as ended:
         return type(ended).__name__, stream.sent
     assert stream.receipts <= receipts and stream.sent < 400
-    with contextlib.suppress(PeerReset, DeadlineExpired, _starttls.WrongProtocol):
+    with contextlib.suppress(PeerReset, DeadlineExpired, starttls.WrongProtocol):
         while run(carrier.receive()):
             outcome = "spoke on"
     return outcome, stream.sent
@@ -210,13 +213,13 @@ def tds(data: bytes) -> Shape:
         inside += data[at + 8 : at + size]
         at += size
     rng = rng_of(data)
-    carrier = _starttls._TdsStream(FakeStream(data, 0, rng))
+    carrier = starttls._TdsStream(FakeStream(data, 0, rng))
     said, receipts = b"", 0
     try:
         while piece := run(carrier.receive()):
             said += piece
             receipts += 1
-    except _starttls.WrongProtocol:
+    except starttls.WrongProtocol:
         assert inside.startswith(said), "other bytes"
         return "empty packets"
     assert said == inside, "other bytes"
@@ -232,13 +235,13 @@ def tds(data: bytes) -> Shape:
 )
 def http(data: bytes) -> Shape:
     """The headers of an HTTP answer."""
-    answer = _http_date.parse(data)
+    answer = http_date.parse(data)
     if answer is None:
         return None
     assert 0 <= answer.status <= 999
     if answer.date is not None:
         assert math.isfinite(answer.date)
-        offset, uncertainty = _http_date.offset(answer.date, NOW.timestamp(), NOW.timestamp() + 0.2)
+        offset, uncertainty = http_date.offset(answer.date, NOW.timestamp(), NOW.timestamp() + 0.2)
         assert math.isfinite(offset) and 0 < uncertainty < 2
     return answer.date is None, answer.proxied
 
@@ -247,7 +250,7 @@ def http(data: bytes) -> Shape:
 def sntp(data: bytes) -> Shape:
     """The answer to an SNTP query: only what carries our mark, and never a sample that is surer than it may be."""
     sent_at = NOW.timestamp()
-    found = _sntp.offset(_sntp.Query(b"our mark"), data, sent_at, sent_at + 0.25)
+    found = clock_sntp.offset(clock_sntp.Query(b"our mark"), data, sent_at, sent_at + 0.25)
     if found is None:
         return None
     offset, uncertainty = found

@@ -1,4 +1,4 @@
-"""Records real gateways for the tests that run without any: tests/unit/plugins/module_utils/gateways/*.json.
+"""Records real gateways for the tests that run without any: tests/unit/plugins/module_utils/gateway/recordings/*.json.
 
     .venv/bin/python tests/gateways/make_recordings.py
 
@@ -25,7 +25,7 @@ from gateways.lab import PREFIX_LENGTH, temporary_lab
 from gateways.scenes import ANALYSER, Hospital, scene_named
 from gateways.test_gateway_info import Rounds, refuse_certificates
 
-DEST = Path(__file__).resolve().parents[1] / "unit" / "plugins" / "module_utils" / "gateways"
+DEST = Path(__file__).resolve().parents[1] / "unit" / "plugins" / "module_utils" / "gateway" / "recordings"
 RECORDED = ("healthy", "timesyncd", "ntpsec", "no-ntp", "slow", "legacy", "java", "java-without", "failures")
 
 _CERTIFICATE = re.compile(r"(-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n)", re.DOTALL)

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 from unit.login_schema import faults
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._assess import assess_device
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import load_policy
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._summary import summarize_device
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.device import assess_device
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary import summarize_device
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
 from gateways import ntp_server, scenes
 from gateways.gateway import Gateway
 from gateways.lab import BRIDGE, PREFIX_LENGTH, Lab, Unavailable, check_machine

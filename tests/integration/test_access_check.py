@@ -28,9 +28,9 @@ from lab import pki
 from lab.appliances import Appliance, CommandLine, Manner
 
 from ansible_collections.biomed.cert_hygiene.plugins.modules import access_check
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._assess import assess_device
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import device_card
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import load_policy
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.device import assess_device
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import device_card
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
 
 ROOT = Path(__file__).resolve().parents[2]
 WRONG = "factory-0000-wrong"

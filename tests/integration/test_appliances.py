@@ -246,7 +246,7 @@ class Chatter(Appliance):
 def ward_profile(name: str) -> dict[str, Any]:
     """The generic command line with a step into its privileged mode."""
     root = Path(__file__).resolve().parents[2]
-    data = yaml.safe_load((root / "plugins/plugin_utils/profiles/generic_cli.yml").read_text(encoding="utf-8"))
+    data = yaml.safe_load((root / "plugins/plugin_utils/profiles/book/generic_cli.yml").read_text(encoding="utf-8"))
     data["name"] = name
     data["ssh"]["enable"] = {"command": "enable", "password_prompt": "[Pp]assword: ?$", "prompt": "# ?$"}
     return dict(data)
@@ -534,7 +534,7 @@ def daemon_host(daemon: Daemon, profile: str) -> dict[str, Any]:
 
 def busybox_profile(name: str, **changes: Any) -> dict[str, Any]:
     root = Path(__file__).resolve().parents[2]
-    data = yaml.safe_load((root / "plugins/plugin_utils/profiles/busybox_linux.yml").read_text(encoding="utf-8"))
+    data = yaml.safe_load((root / "plugins/plugin_utils/profiles/book/busybox_linux.yml").read_text(encoding="utf-8"))
     ssh = {**data["ssh"], **changes.pop("ssh", {})}
     return {**data, "name": name, "ssh": ssh, **changes}
 
@@ -581,7 +581,7 @@ def test_a_real_sshd_with_a_busybox_shell(ask: Ask, sshd: Callable[..., Daemon])
 
 def json_profile(name: str, **http: Any) -> dict[str, Any]:
     root = Path(__file__).resolve().parents[2]
-    data = yaml.safe_load((root / "plugins/plugin_utils/profiles/generic_json.yml").read_text(encoding="utf-8"))
+    data = yaml.safe_load((root / "plugins/plugin_utils/profiles/book/generic_json.yml").read_text(encoding="utf-8"))
     return {**data, "name": name, "http": http}
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from integration.runs import ROOT, environment
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._host_keys import keys_on_record
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _inventory
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import load_policy
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import ProfileBook
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.host_keys import keys_on_record
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory import card as inventory
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import ProfileBook
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
 
 EXAMPLE = ROOT / "docs" / "examples" / "inventory"
 ROLES = EXAMPLE.parents[2] / "roles"
@@ -47,7 +47,7 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
 
 
 def test_every_device_of_the_example_has_a_usable_card(hosts: dict[str, dict[str, Any]]) -> None:
-    cards = {name: _inventory.device_card(name, variables) for name, variables in hosts.items()}
+    cards = {name: inventory.device_card(name, variables) for name, variables in hosts.items()}
     assert {name: card["invalid"] for name, card in cards.items()} == dict.fromkeys(cards)
     assert {name for name, card in cards.items() if not card["consent"]} == {"monitor-017"}
     assert cards["mri-002"]["address"] == "192.0.2.12"
@@ -56,9 +56,9 @@ def test_every_device_of_the_example_has_a_usable_card(hosts: dict[str, dict[str
 
 
 def test_the_login_of_the_example_can_be_used(hosts: dict[str, dict[str, Any]]) -> None:
-    login = _inventory.login_card(hosts["analyser-001"])
+    login = inventory.login_card(hosts["analyser-001"])
     assert login["invalid"] is None
-    assert _inventory.clinical_login(hosts["analyser-001"])["invalid"] is None
+    assert inventory.clinical_login(hosts["analyser-001"])["invalid"] is None
     assert login["port"] == 2222
     assert keys_on_record(login["host_key"], None, ["2001:db8:20::31"], 2222).kinds() == ["ssh-ed25519"]
     assert ProfileBook().get(hosts["analyser-001"]["device_profile"]).transport == "ssh"
@@ -69,4 +69,4 @@ def test_the_example_explains_every_host_variable_and_no_other() -> None:
     gateway = (ROLES / "audit" / "tasks" / "gateway.yml").read_text(encoding="utf-8")
     asked_of_gateways = set(re.findall(r"\bdevice_\w+", gateway))
     explained = set(re.findall(r"^\s+(device_\w+):", text, flags=re.MULTILINE))
-    assert explained == set(_inventory._HOST_VARIABLES.values()) | LOGIN | BEYOND_THE_NETWORK | asked_of_gateways
+    assert explained == set(inventory._HOST_VARIABLES.values()) | LOGIN | BEYOND_THE_NETWORK | asked_of_gateways

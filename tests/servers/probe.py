@@ -10,8 +10,8 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._event_loop import EventLoop
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._visit import DeviceVisit, Settings
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.event_loop import EventLoop
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit.device import DeviceVisit, Settings
 
 ORDER = ("SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-_SCHEMAS = Path(__file__).resolve().parents[2] / "plugins" / "plugin_utils" / "schemas"
+_SCHEMAS = Path(__file__).resolve().parents[2] / "plugins" / "plugin_utils" / "observation"
 
 
 @functools.cache

@@ -48,7 +48,7 @@ THIRD_PARTY = {
 }
 
 # The one guest in module_utils: only where it is missing, and only for the devices that need it, the vantage says so.
-GUESTS = {"paramiko": ("plugins/module_utils/_access_ssh.py", "plugins/module_utils/_appliance_ssh.py")}
+GUESTS = {"paramiko": ("plugins/module_utils/access/ssh.py", "plugins/module_utils/appliance/ssh.py")}
 
 TESTS_THIRD_PARTY = (
     *("ansible", "cryptography", "hypothesis", "jinja2", "jmespath", "jsonschema", "markupsafe", "paramiko", "pytest"),

@@ -16,15 +16,15 @@ import urllib.parse
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_told import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.http import _tls_context, _Visit
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import Allowance, SessionFailed
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.told import (
     MAX_TEXT,
     Spend,
     Told,
     locked_out,
     says_locked,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._appliance_http import _tls_context, _Visit
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session import Allowance, SessionFailed
 
 #: Locked (RFC 4918, section 11.3) and Too Many Requests (RFC 6585, section 4).
 _LOCKED = (423, 429)

@@ -14,18 +14,18 @@ import socket
 import time
 from typing import Any, Protocol
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_told import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import (
+    Allowance,
+    SessionFailed,
+    connect,
+    cut_after,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.told import (
     MAX_TEXT,
     Spend,
     Told,
     locked_out,
     says_locked,
-)
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session import (
-    Allowance,
-    SessionFailed,
-    connect,
-    cut_after,
 )
 
 #: What telnet devices usually say; a profile may say otherwise.

@@ -10,18 +10,18 @@ import socket
 import time
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_book import Account, Book, NoTry
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_http import try_http
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_lines import try_ftp, try_telnet
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_ssh import try_ssh
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_told import Told
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._address_guard import AddressClaim
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access.book import Account, Book, NoTry
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access.http import try_http
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access.lines import try_ftp, try_telnet
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access.ssh import try_ssh
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import (
     Allowance,
     PortClosed,
     SessionFailed,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.told import Told
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.address_guard import AddressClaim
 
 _SERVICES = {"ssh": try_ssh, "http": try_http, "https": try_http, "telnet": try_telnet, "ftp": try_ftp}
 _UNREACHABLE = ("name_not_resolved", "no_answer")

@@ -9,12 +9,12 @@ import concurrent.futures
 import time
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._address_guard import AddressClaim
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._appliance_http import ask_over_http
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._appliance_openssh import ask_over_openssh
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._appliance_ssh import ask_over_paramiko
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session import Allowance, SessionFailed
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.http import ask_over_http
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.openssh import ask_over_openssh
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import Allowance, SessionFailed
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.ssh import ask_over_paramiko
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.address_guard import AddressClaim
 
 _TRANSPORTS = {
     "ssh": ask_over_paramiko,

@@ -13,7 +13,7 @@ import re
 import time
 from typing import Any, Protocol
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session import Allowance, SessionFailed
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import Allowance, SessionFailed
 
 #: Bytes of one answer, and of all answers of one device.
 MAX_ANSWER = 262_144

@@ -17,7 +17,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session import SessionFailed
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import SessionFailed
 
 _MAX_FILE = 8 * 1024 * 1024
 

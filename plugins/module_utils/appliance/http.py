@@ -19,7 +19,7 @@ import ssl
 import time
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import (
     Allowance,
     SessionFailed,
     connect,

@@ -15,9 +15,9 @@ import subprocess
 import tempfile
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._dialogue import hold
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._host_keys import keys_on_record
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session import Allowance, SessionFailed
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.dialogue import hold
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.host_keys import keys_on_record
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import Allowance, SessionFailed
 
 #: What OpenSSH still knows and no longer offers by itself.
 _LEGACY = {

@@ -14,9 +14,9 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._dialogue import hold
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._host_keys import keys_on_record
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.dialogue import hold
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.host_keys import keys_on_record
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import (
     Allowance,
     SessionFailed,
     connect,

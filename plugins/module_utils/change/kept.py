@@ -14,7 +14,7 @@ import os
 import shutil
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_files import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import (
     StoreProblem,
     put_in_place,
     read_store,

@@ -19,20 +19,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_files import (
-    StoreProblem,
-    put_in_place,
-    remove,
-    workspace,
-    write,
-)
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._config_archive import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive import (
     ArchiveError,
     beside,
     copies,
     differences,
     read,
     restore,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import (
+    StoreProblem,
+    put_in_place,
+    remove,
+    workspace,
+    write,
 )
 
 SCHEMA_VERSION = 1

@@ -9,13 +9,13 @@ import socket
 import time
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _sntp
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock import sntp
 
 _LARGEST_ANSWER = 512
 _MAX_ADDRESSES = 16
 
 
-def ask(server: str, *, timeout: float, queries: int, port: int = _sntp.PORT) -> dict[str, Any]:
+def ask(server: str, *, timeout: float, queries: int, port: int = sntp.PORT) -> dict[str, Any]:
     """One server: {"server", "addresses", "address", "offset_seconds", "uncertainty_seconds", "stratum", "error"}.
 
     offset_seconds: this machine minus the server, so that negative is slow; None, with `error`, where no usable answer
@@ -55,11 +55,11 @@ def _best(connection: socket.socket, queries: int) -> tuple[tuple[float, float, 
     """(offset, uncertainty, stratum) of the least uncertain answer, else what was wrong. OSError for silence."""
     answers = []
     for _number in range(queries):
-        query = _sntp.new_query()
+        query = sntp.new_query()
         sent_at = time.time()
         connection.send(query.packet)
         answer = connection.recv(_LARGEST_ANSWER)
-        seen = _sntp.offset(query, answer, sent_at, time.time())
+        seen = sntp.offset(query, answer, sent_at, time.time())
         if seen is None:
             return None, "the answer is none of a time server"
         if answer[0] >> 6 == 3 or answer[1] > 15:

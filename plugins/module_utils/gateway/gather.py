@@ -9,21 +9,21 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_accounts import accounts
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_files import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.accounts import accounts
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.files import (
     certificate_files,
     config_backup,
     system,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import (
     Host,
     NotPermitted,
     NotSupported,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_listening import listening
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_logs import tls_failures
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_time import ntp, time_zone
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_trust import trust_stores
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.listening import listening
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.logs import tls_failures
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.time import ntp, time_zone
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.trust import trust_stores
 
 Gather = Callable[[Host, "dict[str, Any]"], "dict[str, Any]"]
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_secrets import without_secrets
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.secrets import without_secrets
 
 #: A file larger than this is no configuration; logs are read line by line elsewhere.
 _MAX_FILE = 8 * 1024 * 1024

@@ -11,7 +11,7 @@ import re
 import struct
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import (
     Host,
     NotPermitted,
     NotSupported,

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import in_calendar, iso
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import (
     Host,
     NotPermitted,
     NotSupported,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import in_calendar, iso
 
 LOG_FILES = (
     "/var/log/nginx/*error.log*",

@@ -10,8 +10,8 @@ import os
 import re
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host import Host
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host
 
 _ZONE_FOLDER = "/zoneinfo/"
 #: Process name as the kernel keeps it (15 characters) -> client.

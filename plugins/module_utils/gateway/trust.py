@@ -15,7 +15,7 @@ import os
 import re
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host import Host, NotPermitted
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host, NotPermitted
 
 #: Debian and Alpine; Red Hat; SUSE; Alpine and BSD.
 SYSTEM_BUNDLES = (

@@ -8,15 +8,15 @@ from __future__ import annotations
 import os
 import re
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_files import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import (
     StoreProblem,
     put_in_place,
     read_store,
     workspace,
     write,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_plan import Anchor, Plan, changed, shown
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_trust import fingerprint, pem_certificates
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.trust import fingerprint, pem_certificates
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.plan import Anchor, Plan, changed, shown
 
 _BLOCK = re.compile(
     rb"-----BEGIN ((?:TRUSTED |X509 )?CERTIFICATE)-----[A-Za-z0-9+/=\s]+?-----END \1-----[ \t]*(?:\r?\n)?"

@@ -8,21 +8,21 @@ from __future__ import annotations
 import os
 import re
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_files import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import (
     StoreProblem,
     put_in_place,
     read_store,
     workspace,
     write,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_plan import Anchor, Plan, changed, shown
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host import Host
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_trust import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.trust import (
     StoreError,
     fingerprint,
     jks_certificates,
     pem_certificates,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.plan import Anchor, Plan, changed, shown
 
 _VARIABLE = "CERT_HYGIENE_STOREPASS"
 _JKS_MAGIC = b"\xfe\xed\xfe\xed"

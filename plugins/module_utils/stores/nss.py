@@ -12,16 +12,16 @@ from __future__ import annotations
 import os
 import re
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_files import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import (
     StoreProblem,
     put_in_place,
     read_store,
     workspace,
     write,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_plan import Anchor, Plan, changed, shown
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host import Host
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_trust import parse_nss_list
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.trust import parse_nss_list
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.plan import Anchor, Plan, changed, shown
 
 _FILES = ("key4.db", "cert9.db")
 _FINGERPRINT = re.compile(r"Fingerprint \(SHA-256\):\s+((?:[0-9A-F]{2}:){31}[0-9A-F]{2})")

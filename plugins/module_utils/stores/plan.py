@@ -10,7 +10,7 @@ import shutil
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_trust import fingerprint
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.trust import fingerprint
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_files import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import (
     StoreProblem,
     put_in_place,
     read_store,
@@ -21,15 +21,15 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_files 
     workspace,
     write,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_plan import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.trust import fingerprint, pem_certificates
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.plan import (
     Anchor,
     Plan,
     changed,
     installed,
     shown,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host import Host
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_trust import fingerprint, pem_certificates
 
 
 @dataclass(frozen=True)

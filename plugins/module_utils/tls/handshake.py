@@ -18,10 +18,10 @@ import warnings
 import weakref
 from dataclasses import dataclass
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._connection import PeerReset
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._event_loop import DeadlineExpired
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._starttls import Stream
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.connection import PeerReset
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.event_loop import DeadlineExpired
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.starttls import Stream
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import (
     CERTIFICATE,
     CERTIFICATE_REQUEST,
     TLS13,

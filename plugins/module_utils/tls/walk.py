@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._cipher_suites import cipher_name
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_exchange import Answer
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_random import looks_like_a_clock
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.exchange import Answer
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.random_clock import looks_like_a_clock
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.suites import cipher_name
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import (
     HANDSHAKE_FAILURE,
     INSUFFICIENT_SECURITY,
     PROTOCOL_VERSION,

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._cipher_suites import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.suites import (
     LEGACY_BRIEF,
     LEGACY_FIRST,
     LEGACY_NAMES,

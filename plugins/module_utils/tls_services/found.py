@@ -10,7 +10,7 @@ from collections import ChainMap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_settings import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.settings import (
     Block,
     Reading,
     Setting,

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_found import Found, inspect
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_settings import Unclear, read
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.found import Found, inspect
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.settings import Unclear, read
 
 _MAX_FILE = 1024 * 1024
 _MAX_FILES = 500

@@ -18,35 +18,36 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _http_date, _sntp
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._connection import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock import http_date
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock import sntp as clock_sntp
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.connection import (
     Connection,
     NoConnection,
     PeerReset,
     Traffic,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._event_loop import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.event_loop import (
     DeadlineExpired,
     readable,
     sleep_until,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._services import HTTP_SERVICES
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._starttls import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.exchange import (
+    Answer,
+    exchange_hello,
+    exchange_sslv2,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.handshake import HandshakeFailed, TlsSession
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.random_clock import random_clock_sample
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.services import HTTP_SERVICES
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.starttls import (
     ConnectionClosed,
     StartTlsRefused,
     WrongProtocol,
     start_tls,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_exchange import (
-    Answer,
-    exchange_hello,
-    exchange_sslv2,
-)
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_handshake import HandshakeFailed, TlsSession
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_random import random_clock_sample
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_walk import TlsWalk, WalkFacts, negotiated
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire import TLS10, TLS11, TLS12, TLS13
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.walk import TlsWalk, WalkFacts, negotiated
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import TLS10, TLS11, TLS12, TLS13
 
 #: So many silences in a row, and the device is left alone.
 _SILENCES = 2
@@ -398,11 +399,11 @@ class DeviceVisit:
         method = http.get("method") or "GET"
         name = (facts.walk.server_name if facts.walk else None) or self.address
         sent_at = time.time()
-        await session.send(_http_date.request(method, http.get("path") or "/", name, facts.port))
+        await session.send(http_date.request(method, http.get("path") or "/", name, facts.port))
         received_at = 0.0
         data = b""
         try:
-            while not _http_date.whole(data, method):
+            while not http_date.whole(data, method):
                 piece = await session.receive()
                 received_at = received_at or time.time()
                 if not piece:
@@ -414,13 +415,13 @@ class DeviceVisit:
             if not data:
                 facts.error = "no HTTP answer"
                 return isinstance(problem, DeadlineExpired)
-        answer = _http_date.parse(data)
+        answer = http_date.parse(data)
         if answer is None:
             facts.error = "no HTTP answer"
             return False
         facts.certificate_missed = answer.certificate_missing and facts.certificate_requested is True
         if answer.date is not None:
-            offset, uncertainty = _http_date.offset(answer.date, sent_at, received_at)
+            offset, uncertainty = http_date.offset(answer.date, sent_at, received_at)
             # A proxy's or cache's clock says nothing sure of the device's.
             self._sample("http_date", f"{facts.service}:{facts.port}", offset, uncertainty, not answer.proxied)
         return False
@@ -438,9 +439,9 @@ class DeviceVisit:
 
     async def _ask_time(self, sntp: bool | dict[str, Any]) -> None:
         """One SNTP query, never repeated. No answer says nothing: datagrams get lost."""
-        port = sntp.get("port", _sntp.PORT) if isinstance(sntp, dict) else _sntp.PORT
+        port = sntp.get("port", clock_sntp.PORT) if isinstance(sntp, dict) else clock_sntp.PORT
         await self._await_turn()
-        query = _sntp.new_query()
+        query = clock_sntp.new_query()
         with socket.socket(self.family, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError, DeadlineExpired):
             sock.setblocking(False)
             sock.connect(self._target(port))
@@ -454,7 +455,7 @@ class DeviceVisit:
                 answer = sock.recv(1024)
                 self.traffic.bytes_received += len(answer)
                 self._heard = True
-                found = _sntp.offset(query, answer, sent_at, received_at)
+                found = clock_sntp.offset(query, answer, sent_at, received_at)
                 if found is not None:
                     self._sample("sntp", f"sntp:{port}", *found, True)
                     break

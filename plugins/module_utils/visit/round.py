@@ -15,10 +15,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._address_guard import AddressClaim
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._event_loop import EventLoop, sleep_until
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._visit import DeviceVisit, Settings
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.address_guard import AddressClaim
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.event_loop import EventLoop, sleep_until
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit.device import DeviceVisit, Settings
 
 #: How often a busy address is tried again.
 _BUSY_SECONDS = 0.25

@@ -14,59 +14,50 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._attestations import load_attestations
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_access import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.finding import PEER_PREFIX, finding_maker
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.settle import settle
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.access import (
     judge_admin_interface,
     judge_default_passwords,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_accounts import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.accounts import (
     judge_accounts,
     judge_empty_passwords,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_backup import judge_backup
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_certificate import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.backup import judge_backup
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.certificate import (
     judge_key,
     judge_name,
     judge_signature,
     judge_trust,
     judge_validity,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_clock import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.clock import (
     Reading,
     best_estimate,
     clock_readings,
     judge_clocks,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_logs import judge_failures
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_ports import judge_ports, listening_ports
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_time import judge_ntp, judge_time_zone
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_tls import judge_versions
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_trust_store import judge_trust_store
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import Check, load_checklist
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import (
-    MAX_ITEMS,
-    as_list,
-    as_mapping,
-    clean_text,
-)
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clock import ClockEstimate
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._endpoint_facts import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.logs import judge_failures
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.ports import judge_ports, listening_ports
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.time import judge_ntp, judge_time_zone
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.tls import judge_versions
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.trust_store import judge_trust_store
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.clock import ClockEstimate
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import (
     EndpointFacts,
     endpoint_facts,
     file_facts,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._finding import PEER_PREFIX, finding_maker
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import require_aware
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._logins import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.logins import (
     ACCESS_SOURCE,
     Answer,
     Logins,
     device_access,
     device_logins,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._settle import settle
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._verdict import Verdict
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._visits import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import (
     Visit,
     device_visit,
     endpoint_seen,
@@ -74,7 +65,16 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._visits import
     peer_key,
     peer_visit,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._waivers import load_waivers
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attestations import load_attestations
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waivers import load_waivers
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import Check, load_checklist
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
+    MAX_ITEMS,
+    as_list,
+    as_mapping,
+    clean_text,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import require_aware
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._attestations import Attestations
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import Check, load_checklist
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import as_list, as_mapping, clean_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._verdict import Verdict
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._waivers import Waivers
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attestations import Attestations
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waivers import Waivers
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import Check, load_checklist
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_list, as_mapping, clean_text
 
 PEER_PREFIX = "peer:"
 _ATTESTED = {"pass": "attested_pass", "fail": "attested_fail"}

@@ -8,8 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import SEVERITIES, Check, load_checklist
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import (
+    SEVERITIES,
+    Check,
+    load_checklist,
+)
 
 #: Not assessed, but seen: a source that contradicts itself lets no other one pass.
 CONTRADICTIONS = frozenset({"clock_sources_disagree"})

@@ -9,14 +9,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import SEVERITIES, STATUSES, load_checklist
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._finding import PEER_PREFIX
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import instant_text, require_aware
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._priority import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.finding import PEER_PREFIX
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import (
+    SEVERITIES,
+    STATUSES,
+    load_checklist,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.priority import (
     device_priority,
     finding_weight,
     severity_weight,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text, require_aware
 
 SCHEMA_VERSION = 1
 VERDICTS = ("non_compliant", "incomplete", "compliant_with_waivers", "compliant")

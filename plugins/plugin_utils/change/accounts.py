@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import as_mapping, clean_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import parse_limit
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_mapping, clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import parse_limit
 
 #: shadow's own rule, and never an option of a command.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,254}\$?")

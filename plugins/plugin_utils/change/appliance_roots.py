@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_actions import Act, UploadRootCa
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_reading import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.actions import Act, UploadRootCa
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.reading import (
     Unread,
     read_whole_list,
     what_came,

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_words import change_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import parse_limit
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._texts import date_text, instant_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import parse_limit
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.change_words import change_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels import date_text, instant_text
 
 KINDS = ("root_ca", "time_sync", "time_step", "tls_hardening", "account_hygiene", "restore")
 

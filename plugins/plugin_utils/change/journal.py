@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import visible
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
 
 SCHEMA_VERSION = 1
 EVENTS = ("authorised", "refused", "began", "changed", "unchanged", "verified", "failed", "rolled_back", "left_open")

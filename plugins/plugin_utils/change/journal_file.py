@@ -13,17 +13,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._lasting_folder import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.lasting_folder import (
     filesystem_of,
     fleeting,
     mounted,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_journal import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.journal import (
     ChainError,
     check_chain,
     journal_line,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_words import change_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.change_words import change_text
 
 LOCK_SECONDS = 60
 

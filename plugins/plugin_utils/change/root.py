@@ -12,16 +12,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _signatures, _x509
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.certificate import key_problem, signature_hash
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.fingerprints import plain_fingerprint
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import certificate as x509
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import signatures
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import (
     describe_certificate,
     load_certificates,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_certificate import key_problem, signature_hash
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._fingerprints import plain_fingerprint
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import instant_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import visible
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._sources import Source
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.sources import Source
 
 _KEY_CERT_SIGN = 0x04  # RFC 5280 section 4.2.1.3, in the first byte
 #: A root is not trusted for its own signature, hence not SHA-1. One made with these is older than 2009.
@@ -66,7 +67,7 @@ def judged_root(sources: Sequence[Source], fingerprint: Any, policy: Mapping[str
             f"its SHA-256 fingerprint is {facts['fingerprint_sha256']}, and {asked} was expected: this is another "
             "certificate. Ask the authority, by another way than the file came, before anything else"
         )
-    certificate = _x509.parse_certificate(found[0])
+    certificate = x509.parse_certificate(found[0])
     subject = visible(facts["subject"], 200)
     if not certificate.is_ca:
         raise RootRefused(f"{subject} is no certificate of an authority (basic constraints: CA is not set)")
@@ -74,7 +75,7 @@ def judged_root(sources: Sequence[Source], fingerprint: Any, policy: Mapping[str
         raise RootRefused(f"{subject} may not sign certificates (key usage without keyCertSign)")
     if certificate.subject_key != certificate.issuer_key:
         raise RootRefused(f"{subject} is no root: {visible(facts['issuer'], 200)} has signed it. Give that one's root")
-    own = _signatures.verify(certificate.spki, certificate.signature_algorithm, certificate.tbs, certificate.signature)
+    own = signatures.verify(certificate.spki, certificate.signature_algorithm, certificate.tbs, certificate.signature)
     digest = signature_hash(facts["signature_algorithm"])
     if digest in _BROKEN_HASHES:
         raise RootRefused(f"{subject} is signed with {digest}, which is broken: ask the authority for its present root")

@@ -14,8 +14,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_found import Found, inspect
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_settings import Block, Reading, Setting, read
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.found import Found, inspect
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.settings import (
+    Block,
+    Reading,
+    Setting,
+    read,
+)
 
 _OLD = ("sslv2", "sslv3", "tlsv1", "tlsv1.0", "tlsv1.1")
 _NOTE = "# TLS 1.2 at least, written by biomed.cert_hygiene.tls_hardening. Changes made here by hand are lost.\n"

@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import Visit
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
     MAX_ITEMS,
     as_list,
     as_mapping,
     clean_text,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._verdict import Verdict
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._visits import Visit
 
 _KINDS = ("anonymous", "clinical")
 

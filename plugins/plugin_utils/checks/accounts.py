@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import MAX_ITEMS, as_mapping, clean_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import instant_text, parse_limit
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import MAX_ITEMS, as_mapping, clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text, parse_limit
 
 
 def _known(data: Sequence[Any]) -> list[Mapping[str, Any]]:

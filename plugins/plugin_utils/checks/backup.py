@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import clean_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import (
     DAY_SECONDS,
     instant_text,
     parse_instant,
     whole_days,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._verdict import Verdict
 
 # The clocks of two machines may differ a little.
 _FUTURE_ALLOWED = timedelta(days=1)

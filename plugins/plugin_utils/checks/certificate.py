@@ -10,21 +10,29 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.clock import ClockEstimate, device_clock
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import (
+    EndpointFacts,
+    Link,
+    unreadable,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
     as_list,
     as_mapping,
     as_number,
     clean_text,
     clean_texts,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clock import ClockEstimate, device_clock
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._endpoint_facts import EndpointFacts, Link, unreadable
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import DAY_SECONDS, instant_text, whole_days
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._names import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import (
+    DAY_SECONDS,
+    instant_text,
+    whole_days,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.host_names import (
     names_only_in_common_name,
     uncovered_names,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._verdict import Verdict
 
 #: Annex 1 item 1 says 90 days, whatever the lifetime: always shown beside the window that is used.
 LITERAL_WINDOW_DAYS = 90

@@ -10,18 +10,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import as_list, as_mapping
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clock import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.clock import (
     ClockEstimate,
     believable,
     clock_effect,
     estimate_clock,
     moment_text,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._endpoint_facts import Link
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._logins import Logins
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._verdict import Verdict
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._visits import Visit
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import Link
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.logins import Logins
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import Visit
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_list, as_mapping
 
 # A cheap quartz drifts by up to 100 parts per million: two readings of one clock, hours apart, part by so much.
 _DRIFT = 1e-4

@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
     as_list,
     as_mapping,
     as_number,
     clean_text,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import instant_text, parse_instant
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text, parse_instant
 
 _MAX_SERVERS = 50
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
     MAX_ITEMS,
     as_list,
     as_mapping,
     clean_text,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._fingerprints import plain_fingerprint
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.fingerprints import plain_fingerprint
 
 
 def _roots(device: Mapping[str, Any], policy: Mapping[str, Any]) -> list[str]:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import french
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import french
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 
 UNKNOWN = "unknown"
 #: With more causes than this, each gives its first step only.
@@ -55,7 +55,7 @@ def settle(clues: Sequence[Clue]) -> Diagnosis:
     for clue in best:
         for category in clue.categories:
             weight[category] = weight.get(category, 0) + 1
-    order = [*best[0].categories, *load_data("diagnosis")["categories"]]
+    order = [*best[0].categories, *load_data("diagnosis/diagnosis")["categories"]]
     categories = tuple(sorted(weight, key=lambda name: (-weight[name], order.index(name))))
     if len(categories) > 1:
         categories = tuple(name for name in categories if name != UNKNOWN)
@@ -68,7 +68,7 @@ def _confidence(categories: tuple[str, ...], level: int) -> str:
         return "none"
     if len(categories) > _FEW:
         return "low"
-    data = load_data("diagnosis")
+    data = load_data("diagnosis/diagnosis")
     name = next(name for name, number in data["levels"].items() if number == level)
     known: str = data["confidence"][name]
     return "medium" if known == "high" and len(categories) > 1 else known
@@ -80,7 +80,7 @@ def _both(texts: dict[str, str]) -> dict[str, str]:
 
 def causes_of(categories: Sequence[str]) -> list[dict[str, Any]]:
     """What each category means, in their order: {"category", "title": {fr, en}, "text": {fr, en}}."""
-    known = load_data("diagnosis")["categories"]
+    known = load_data("diagnosis/diagnosis")["categories"]
     return [
         {"category": name, "title": _both(known[name]["title"]), "text": _both(known[name]["text"])}
         for name in categories
@@ -89,7 +89,7 @@ def causes_of(categories: Sequence[str]) -> list[dict[str, Any]]:
 
 def actions_of(categories: Sequence[str]) -> list[dict[str, Any]]:
     """What to do, in order: {"owner", "category", "text": {fr, en}}. The clock comes first, whatever the cause."""
-    data = load_data("diagnosis")
+    data = load_data("diagnosis/diagnosis")
     steps = []
     if UNKNOWN not in categories:
         steps.append({"owner": data["first"]["owner"], "category": "clock_skew", "text": _both(data["first"]["text"])})

@@ -15,46 +15,46 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_certificate import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.finding import PEER_PREFIX
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.certificate import (
     judge_key,
     judge_signature,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_clock import best_estimate, clock_readings
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_trust_store import judge_trust_store
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import (
-    as_list,
-    as_mapping,
-    as_number,
-    clean_text,
-    clean_texts,
-)
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clock import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.clock import best_estimate, clock_readings
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.trust_store import judge_trust_store
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.clock import (
     ClockEstimate,
     believable,
     estimate_clock,
     moment_text,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._endpoint_facts import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import (
     EndpointFacts,
     Link,
     endpoint_facts,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._finding import PEER_PREFIX
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._fingerprints import plain_fingerprint
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import DAY_SECONDS, instant_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._logins import Logins, device_logins
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._names import (
-    names_only_in_common_name,
-    uncovered_names,
-)
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._visits import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.logins import Logins, device_logins
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import (
     Visit,
     device_visit,
     endpoint_seen,
     newest_network,
     peer_key,
     peer_visit,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
+    as_list,
+    as_mapping,
+    as_number,
+    clean_text,
+    clean_texts,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.fingerprints import plain_fingerprint
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import DAY_SECONDS, instant_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.host_names import (
+    names_only_in_common_name,
+    uncovered_names,
 )
 
 DEVICE, PEER, NETWORK, CONTROL_NODE = "device", "peer", "network", "control_node"
@@ -87,7 +87,7 @@ class Said:
 
     def as_dict(self) -> dict[str, Any]:
         """Reason, category, side, owner, confidence and figures; no words yet."""
-        known = load_data("diagnosis_live")["reasons"][self.reason]
+        known = load_data("diagnosis/diagnosis_live")["reasons"][self.reason]
         found: dict[str, Any] = {"reason": self.reason, "category": known["category"], "side": self.side}
         found["endpoint"] = self.endpoint
         if known["kind"] == "cause":
@@ -164,7 +164,7 @@ def diagnose_live(
         said += _endpoint(case, facts)
     said += _overlap(case)
     kinds: dict[str, list[Said]] = {"cause": [], "excluded": [], "open": []}
-    reasons = load_data("diagnosis_live")["reasons"]
+    reasons = load_data("diagnosis/diagnosis_live")["reasons"]
     for one in said:
         kinds[reasons[one.reason]["kind"]].append(one)
     order = list(reasons)
@@ -675,7 +675,7 @@ def _dates(case: Case, facts: EndpointFacts) -> Iterator[Said]:
     }
     yield Said("dates_hold", side, label, figures)
     days = int((leaf.not_after - leaf.not_before).total_seconds() // DAY_SECONDS)
-    limit = load_data("diagnosis_live")["longest_days"]
+    limit = load_data("diagnosis/diagnosis_live")["longest_days"]
     lifetime = {"lifetime_days": days, "longest_days": limit}
     yield Said("lifetime_too_long" if days > limit else "lifetime_fits", side, label, lifetime)
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnose_clues import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.clues import (
     actions_of,
     causes_of,
     settle,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnose_text import MAX_TEXT, read_clues
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.text import MAX_TEXT, read_clues
 
 
 def diagnose_text(text: str) -> dict[str, Any]:

@@ -9,17 +9,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import LANGUAGES, french
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import clean_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnose_clues import actions_of, causes_of
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnose_live import CONFIDENCES
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._finding import PEER_PREFIX
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import instant_text as moment
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_html import render_diagnosis
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import visible
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_words import load_words
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._texts import fill_text, instant_text, owner_label
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.finding import PEER_PREFIX
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.clues import actions_of, causes_of
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.live import CONFIDENCES
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.html import render_diagnosis
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import LANGUAGES, french
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text as moment
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels import (
+    fill_text,
+    instant_text,
+    owner_label,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import load_words
 
 SCHEMA_VERSION = 1
 UNKNOWN = "unknown"
@@ -29,13 +33,13 @@ Entry = Mapping[str, Any]
 
 def words(key: str, language: str, **values: Any) -> str:
     """A word of data/diagnosis_live.yml."""
-    return _in(load_data("diagnosis_live")["words"][key], language).format(**values)
+    return _in(load_data("diagnosis/diagnosis_live")["words"][key], language).format(**values)
 
 
 def refusal(key: str, language: str, **values: Any) -> str:
     """Why nothing is done, in one sentence."""
     shown = {name: visible(value, 200) for name, value in values.items()}
-    return _in(load_data("diagnosis_live")["refusals"][key], language).format(**shown).strip()
+    return _in(load_data("diagnosis/diagnosis_live")["refusals"][key], language).format(**shown).strip()
 
 
 def own_language(language: str, environment: Mapping[str, str]) -> str:
@@ -70,7 +74,7 @@ def _where(entry: Entry) -> dict[str, str]:
 
 def _told(entry: Entry) -> dict[str, Any]:
     """An entry of the live diagnosis with its words."""
-    known = load_data("diagnosis_live")["reasons"][entry["reason"]]
+    known = load_data("diagnosis/diagnosis_live")["reasons"][entry["reason"]]
     return {**entry, "text": _both(known["text"], entry["figures"], _where(entry))}
 
 
@@ -81,13 +85,13 @@ def _title(category: str) -> dict[str, str]:
 
 def _title_of(entry: Entry) -> dict[str, str]:
     """What a cause is called: as its category, or more exactly."""
-    known = load_data("diagnosis_live")["reasons"][entry["reason"]]
+    known = load_data("diagnosis/diagnosis_live")["reasons"][entry["reason"]]
     return _both(known["title"], {}) if "title" in known else _title(entry["category"])
 
 
 def _actions(causes: Sequence[Entry]) -> list[dict[str, Any]]:
     """What to do, in order: the clock, the steps of what was seen, those of the categories."""
-    reasons = load_data("diagnosis_live")["reasons"]
+    reasons = load_data("diagnosis/diagnosis_live")["reasons"]
     own = [
         {"owner": cause["owner"], "category": cause["category"], "text": _both(reasons[cause["reason"]]["step"], {})}
         for cause in {cause["reason"]: cause for cause in reversed(causes) if cause["reason"]}.values()
@@ -169,7 +173,7 @@ def _contradiction(
     category: str, causes: Sequence[Entry], excluded: Sequence[Entry], still_open: Sequence[Entry]
 ) -> dict[str, str] | None:
     """The sentence where what was seen speaks against the message; None where it does not, or something is open."""
-    texts = load_data("diagnosis_live")["contradictions"]
+    texts = load_data("diagnosis/diagnosis_live")["contradictions"]
     if category == "expired":
         for cause in causes:
             if cause["reason"] == "clock_sees_expired":

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnosis import refusal
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.page import refusal
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import (
     Variables,
     card_from_dictionary,
     device_card,

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the biomed.cert_hygiene authors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What error texts tell: the rules of data/tls_errors/, made ready. How they are written is said in general.yml.
+"""What error texts tell: the rules of tls_errors/, made ready. How they are written is said in general.yml.
 
 A rule is looked for by its literals, which costs next to nothing, and its regular expression (if it has one) is tried
 near them only. Nothing here depends on the order of the files.
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 
 FILES = ("codes", "general", "openssl", "prose", "stacks")
 UNKNOWN = "unknown"
@@ -125,7 +125,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
 
 def expand(names: list[str]) -> tuple[str, ...]:
     """Categories, with each group replaced by what it holds."""
-    groups = load_data("diagnosis")["groups"]
+    groups = load_data("diagnosis/diagnosis")["groups"]
     return tuple(dict.fromkeys(one for name in names for one in groups.get(name, [name])))
 
 
@@ -133,7 +133,7 @@ def expand(names: list[str]) -> tuple[str, ...]:
 def _alerts() -> dict[Any, tuple[str, ...]]:
     """Number of an alert, and each of its names without blanks -> categories."""
     found: dict[Any, tuple[str, ...]] = {}
-    for name, alert in load_data("diagnosis")["alerts"].items():
+    for name, alert in load_data("diagnosis/diagnosis")["alerts"].items():
         categories = expand(alert["categories"])
         for one in (name, *alert.get("also", ())):
             found[fold(one).replace(" ", "")] = categories
@@ -160,10 +160,10 @@ def _anchors(entry: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], bool]]
 
 
 def _read() -> Iterator[Rule]:
-    data = load_data("diagnosis")
+    data = load_data("diagnosis/diagnosis")
     context = tuple(data["context"])
     for name in FILES:
-        file = load_data(f"tls_errors/{name}")
+        file = load_data(f"diagnosis/tls_errors/{name}")
         for entry in file["rules"]:
             for anchors, loose in _anchors(entry):
                 yield Rule(

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnose_clues import Clue
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnose_rules import Rule, fold, load_rules, lower
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import visible
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.clues import Clue
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.rules import Rule, fold, load_rules, lower
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
 
 MAX_TEXT = 1_048_576
 #: Characters before and after a place that a pattern may look at, and that may hold what "unless" names.

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import Link
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
     as_list,
     as_mapping,
     as_number,
     clean_text,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._endpoint_facts import Link
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import DAY_SECONDS, instant_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import DAY_SECONDS, instant_text
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import as_list, as_mapping, clean_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import parse_instant
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._verdict import Verdict
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._visits import Visit
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import Visit
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_list, as_mapping, clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import parse_instant
 
 #: What an endpoint did instead of speaking TLS -> why its certificate could not be looked at.
 _OUTCOME_REASONS = {

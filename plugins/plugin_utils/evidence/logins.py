@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import as_mapping, clean_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._verdict import Verdict
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._visits import Visit, device_visit, newest
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import Visit, device_visit, newest
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_mapping, clean_text
 
 LOGIN_SOURCES = ("gateway", "appliance")
 ACCESS_SOURCE = "access"

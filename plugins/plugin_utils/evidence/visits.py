@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import as_list, as_mapping, clean_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import instant_text, parse_instant
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_list, as_mapping, clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text, parse_instant
 
 # An observation may be a little ahead of `now`: the clocks of two machines, or `now` given as a plain date.
 _FUTURE_ALLOWED = timedelta(days=1)

@@ -13,10 +13,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._services import KNOWN_SERVICES
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._fingerprints import plain_fingerprint
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import instant_text, parse_limit
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._visits import peer_key
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.services import KNOWN_SERVICES
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import peer_key
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.fingerprints import plain_fingerprint
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text, parse_limit
 
 CRITICALITIES = ("critical", "high", "medium", "low")
 HTTP_METHODS = ("GET", "HEAD")

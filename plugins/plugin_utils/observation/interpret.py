@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import describe_certificate
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._login_observation import login_observation
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._names import name_match
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._trust import TrustJudge
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.login import login_observation
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.judge import TrustJudge
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import describe_certificate
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.host_names import name_match
 
 SCHEMA_VERSION = 1
 

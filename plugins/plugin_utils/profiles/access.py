@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_rules import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.rules import (
     ProfileError,
     check_mapping,
     check_path,

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._access_profile import PORTS
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._login_observation import login_observation
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import Profile
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.login import login_observation
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.access import PORTS
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import Profile
 
 _CLEAR = ("http", "telnet")
 _NO_HOST_KEY = "no host key is on record: give device_ssh_host_key or known_hosts"

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_rules import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.rules import (
     ProfileError,
     check_mapping,
     check_path,

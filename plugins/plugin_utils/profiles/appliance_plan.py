@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import Variables, login_card
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._login_observation import NotAsked
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import Profile, ProfileBook
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_rules import ProfileError
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import Variables, login_card
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.login import NotAsked
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import Profile, ProfileBook
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.rules import ProfileError
 
 _DEFAULT_PORTS = {"ssh": 22, "openssh": 22, "http": 80, "https": 443}
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Device profiles: how to ask a device without Python, and how to read its answers. Data, checked as it is read.
 
-The same rules as a JSON Schema, for editors: schemas/device_profile.schema.json.
+The same rules as a JSON Schema, for editors: device_profile.schema.json.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._access_profile import AccessRules, read_access
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_actions import UploadRootCa, read_upload
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_rules import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.access import AccessRules, read_access
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.actions import UploadRootCa, read_upload
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.rules import (
     ProfileError,
     check_mapping,
     check_path,
@@ -82,7 +82,7 @@ ENTRIES: dict[str, tuple[str, ...]] = {
 VALUE_GROUPS = ("value",)
 MOMENT_GROUPS = ("value", "year", "month", "day", "hour", "minute", "second", "zone")
 
-_OWN = Path(__file__).with_name("profiles")
+_OWN = Path(__file__).with_name("book")
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MAX_LINES = 10
 

@@ -15,9 +15,14 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._moments import iso
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._login_observation import login_observation
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import ENTRIES, FACTS, Profile, Reading
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.login import login_observation
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import (
+    ENTRIES,
+    FACTS,
+    Profile,
+    Reading,
+)
 
 #: What is read of one text, of one of its lines, and of one list.
 _MAX_TEXT = 262_144

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import check_names
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import clean_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import parse_limit
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import check_names
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import parse_limit
 
 
 @dataclass(frozen=True, slots=True)

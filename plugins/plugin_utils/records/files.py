@@ -19,9 +19,9 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import LANGUAGES, load_checklist
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import clean_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import LANGUAGES, load_checklist
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 
 _MAX_CHARACTERS = 16 * 1024 * 1024
 _DELIMITERS = (";", "\t", ",")
@@ -63,7 +63,7 @@ def _plain(text: str) -> str:
 def _columns() -> dict[str, str]:
     """Title -> field."""
     found = {}
-    for field, titles in load_data("record_files")["columns"].items():
+    for field, titles in load_data("records/record_files")["columns"].items():
         for title in (field, *(word for language in LANGUAGES for word in titles[language])):
             found[_plain(title)] = field
     return found
@@ -74,7 +74,7 @@ def _results() -> dict[str, str]:
     """Word -> pass or fail."""
     return {
         _plain(word): result
-        for result, words in load_data("record_files")["result"].items()
+        for result, words in load_data("records/record_files")["result"].items()
         for word in (result, *(word for language in LANGUAGES for word in words[language]))
     }
 
@@ -91,7 +91,7 @@ def _checks() -> dict[str, str]:
 
 def column_titles(fields: Sequence[str], language: str) -> list[str]:
     """The titles that a sheet shows for these fields."""
-    columns = load_data("record_files")["columns"]
+    columns = load_data("records/record_files")["columns"]
     return [str(columns[field][language][0]) for field in fields]
 
 

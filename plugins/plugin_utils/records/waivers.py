@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import load_checklist
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import instant_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._record_files import as_mapping_row, read_rows
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._records import Entry, read_entries, read_entry
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.entry import Entry, read_entries, read_entry
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.files import as_mapping_row, read_rows
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import load_checklist
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text
 
 _REQUIRED = ("check", "reason", "justification", "approver", "until")
 _OPTIONAL = ("device", "group", "endpoint")

@@ -14,10 +14,10 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _texts
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_said import Said
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import visible
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_words import Words
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import labels
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.said import Said
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import Words
 
 # The last four are the full-width forms that spreadsheets with an East Asian locale read alike.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
@@ -49,9 +49,9 @@ def csv_lines(row: Mapping[str, Any], said: Sequence[Said], words: Words) -> byt
         guarded(row["device"]),
         guarded(row.get("inventory_number")),
         guarded(row.get("service")),
-        guarded(_texts.class_label(row["class"], language) if row.get("class") else None),
-        guarded(_texts.criticality_label(row["criticality"], language) if row.get("criticality") else None),
-        _texts.verdict_label(row["verdict"], language),
+        guarded(labels.class_label(row["class"], language) if row.get("class") else None),
+        guarded(labels.criticality_label(row["criticality"], language) if row.get("criticality") else None),
+        labels.verdict_label(row["verdict"], language),
     )
     start = ";".join(map(_field, device))
     lines = [

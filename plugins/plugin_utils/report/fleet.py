@@ -10,28 +10,28 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _texts
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import OWNERS
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import instant_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import describe_policy
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_said import Said, due_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_sheet import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import labels
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import OWNERS
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import describe_policy
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.said import Said, due_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.sheet import (
     SEVERITIES,
     SEVERITY_MARKS,
     VERDICT_MARKS,
     policy_value,
     traffic,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import visible
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_words import Words, load_words
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._summary import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import Words, load_words
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary import (
     VERDICTS,
     add_to_totals,
     empty_totals,
     order_key,
     was_aborted,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._visits import observed_at
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import observed_at
 
 _FAILING = ("critical", "high", "medium", "low")
 _TRAFFIC = ("connections", "bytes_sent", "bytes_received")
@@ -302,7 +302,7 @@ class Fleet:
                 if failures[name]
             ],
             "owners": [
-                words.count(words["owner_count"], self._owners[owner], who=_texts.owner_label(owner, words.language))
+                words.count(words["owner_count"], self._owners[owner], who=labels.owner_label(owner, words.language))
                 for owner in OWNERS
                 if owner in self._owners
             ],
@@ -339,9 +339,9 @@ class Fleet:
         ordered = sorted(self._unassessed.items(), key=lambda item: (-item[1].devices, -item[1].points, item[0]))
         return [
             {
-                "title": _texts.reason_title(next(iter(entry.checks)), reason, words.language),
+                "title": labels.reason_title(next(iter(entry.checks)), reason, words.language),
                 "devices": words.number(entry.devices),
-                "checks": ", ".join(_texts.check_title(check, words.language) for check in entry.checks),
+                "checks": ", ".join(labels.check_title(check, words.language) for check in entry.checks),
                 "how": entry.how.get(words.language, ""),
             }
             for reason, entry in ordered
@@ -356,10 +356,10 @@ def page_row(row: FleetRow, words: Words) -> PageRow:
         file=row.file,
         inventory_number=visible(row.inventory_number, 60),
         ward=visible(row.service, 80),
-        class_=visible(_texts.class_label(row.device_class, words.language), 80) if row.device_class else "",
+        class_=visible(labels.class_label(row.device_class, words.language), 80) if row.device_class else "",
         verdict=row.verdict,
         mark=VERDICT_MARKS[row.verdict],
-        verdict_label=_texts.verdict_label(row.verdict, words.language),
+        verdict_label=labels.verdict_label(row.verdict, words.language),
         worst=said.worst,
         others=said.others,
         step=said.step,

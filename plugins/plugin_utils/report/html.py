@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_folder import TO_FILL
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import is_clean, visible
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_words import Words, load_words
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.folder import TO_FILL
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import is_clean, visible
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import Words, load_words
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _NOT_PLAIN = re.compile("[^A-Za-z0-9 ]")

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_said import Said, due_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import visible
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_words import Words
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.said import Said, due_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import Words
 
 #: A failure that IT puts right: a finding, its words, and where it was seen.
 Asked = tuple[Mapping[str, Any], Said, str]

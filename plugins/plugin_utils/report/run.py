@@ -19,25 +19,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, BinaryIO
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._assess import assess_device, peer_label
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._attestation_sheet import sheet_head, sheet_lines
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._attestations import Attestations
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import instant_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_csv import csv_head, csv_lines
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_fleet import Fleet
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_folder import TO_FILL, Preview, sheet_name
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_html import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.device import assess_device, peer_label
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.attestation_sheet import sheet_head, sheet_lines
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attestations import Attestations
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.csv import csv_head, csv_lines
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.fleet import Fleet
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.folder import TO_FILL, Preview, sheet_name
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.html import (
     render_chooser,
     render_fleet,
     render_sheet,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_observations import Observations
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_said import say_all
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_sheet import sheet_view
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import visible
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_words import load_words
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._summary import SCHEMA_VERSION, summarize_device
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._waivers import Waivers
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.collection import Observations
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.said import say_all
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.sheet import sheet_view
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import load_words
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary import SCHEMA_VERSION, summarize_device
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waivers import Waivers
 
 LANGUAGES = {"fr": ("fr",), "en": ("en",), "both": ("fr", "en")}
 _SURROGATE = re.compile("[\ud800-\udfff]")

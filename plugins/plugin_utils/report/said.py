@@ -14,10 +14,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _texts
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._finding import PEER_PREFIX
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import visible
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_words import Words, load_words
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import labels as texts
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.finding import PEER_PREFIX
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import Words, load_words
 
 Finding = Mapping[str, Any]
 
@@ -96,8 +96,8 @@ def _worded(finding: Finding, language: str) -> Said:
         *labels[:5],
         endpoint=visible(finding["endpoint"], 120),
         place=place_text(finding["endpoint"], language),
-        message=visible(_texts.finding_message(finding, language)),
-        actions=tuple(visible(step) for step in _texts.finding_actions(finding, language)),
+        message=visible(texts.finding_message(finding, language)),
+        actions=tuple(visible(step) for step in texts.finding_actions(finding, language)),
         references=_references(tuple(finding["references"] or ()), language),
         source=labels[5],
     )
@@ -116,15 +116,15 @@ def _labels(
     check: str, reason: str, status: str, severity: str, owner: str | None, source: str | None, language: str
 ) -> tuple[str, str, str, str, str, str]:
     return (
-        _texts.check_title(check, language),
-        _texts.reason_title(check, reason, language),
-        _texts.status_label(status, language),
-        _texts.severity_label(severity, language),
-        _texts.owner_label(owner, language) if owner else "",
-        _texts.source_label(source, language) if source else "",
+        texts.check_title(check, language),
+        texts.reason_title(check, reason, language),
+        texts.status_label(status, language),
+        texts.severity_label(severity, language),
+        texts.owner_label(owner, language) if owner else "",
+        texts.source_label(source, language) if source else "",
     )
 
 
 @functools.lru_cache(maxsize=1024)
 def _references(references: tuple[str, ...], language: str) -> str:
-    return " · ".join(_texts.reference_label(reference, language) for reference in references)
+    return " · ".join(texts.reference_label(reference, language) for reference in references)

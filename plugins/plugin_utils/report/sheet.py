@@ -15,14 +15,14 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _texts
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_certificate import renewal_windows
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import as_list, as_mapping
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import DAY_SECONDS, parse_instant
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_request import request_to_it
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_said import Said, due_text, place_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import visible
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_words import Words, load_words
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import labels as words_labels
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.certificate import renewal_windows
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_list, as_mapping
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import DAY_SECONDS, parse_instant
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.request import request_to_it
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.said import Said, due_text, place_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import Words, load_words
 
 Finding = Mapping[str, Any]
 Told = tuple[Finding, Said]
@@ -139,7 +139,7 @@ class Sheet(NamedTuple):
 
 def verdict_badge(verdict: str, language: str) -> Badge:
     """Return a verdict in words and as a mark."""
-    return Badge(verdict, VERDICT_MARKS.get(verdict, "?"), _texts.verdict_label(verdict, language))
+    return Badge(verdict, VERDICT_MARKS.get(verdict, "?"), words_labels.verdict_label(verdict, language))
 
 
 def urgency(finding: Finding) -> tuple[int, int, str]:
@@ -214,10 +214,10 @@ def _facts(card: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
     in_use = card.get("in_use")
     facts = (
         ("fact_ward", card.get("service")),
-        ("fact_class", _texts.class_label(card["class"], words.language) if card.get("class") else None),
+        ("fact_class", words_labels.class_label(card["class"], words.language) if card.get("class") else None),
         (
             "fact_criticality",
-            _texts.criticality_label(card["criticality"], words.language) if card.get("criticality") else None,
+            words_labels.criticality_label(card["criticality"], words.language) if card.get("criticality") else None,
         ),
         ("fact_inventory", card.get("inventory_number")),
         ("fact_address", card.get("address")),
@@ -316,10 +316,10 @@ _EMPTY: tuple[object, ...] = ("", [], {})
 # Values that are more than plain text, by their name.
 _WRITERS: dict[str, Callable[[Any, str], str]] = {
     **dict.fromkeys(
-        ("open", "insecure", "not_allowed", "undeclared", "unanswered", "asked", "allowed"), _texts.ports_text
+        ("open", "insecure", "not_allowed", "undeclared", "unanswered", "asked", "allowed"), words_labels.ports_text
     ),
-    **dict.fromkeys(("accepted", "accepted_obsolete", "refused", "obsolete", "modern"), _texts.versions_text),
-    "key": _texts.key_text,
+    **dict.fromkeys(("accepted", "accepted_obsolete", "refused", "obsolete", "modern"), words_labels.versions_text),
+    "key": words_labels.key_text,
 }
 
 
@@ -436,7 +436,7 @@ def _certificate(
         ("cert_subject", subject),
         ("cert_issuer", visible(leaf.get("issuer"), 300)),
         ("cert_names", _listed(covered, words, ", ") if covered else ""),
-        ("cert_key", _texts.key_text(leaf["key"], words.language) if isinstance(leaf.get("key"), Mapping) else ""),
+        ("cert_key", words_labels.key_text(leaf["key"], words.language) if isinstance(leaf.get("key"), Mapping) else ""),
         ("cert_signature", visible(leaf.get("signature_algorithm"), 80)),
         ("cert_serial", visible(leaf.get("serial_number"), 80)),
         ("cert_fingerprint", visible(leaf.get("fingerprint_sha256"), 100)),
@@ -500,7 +500,7 @@ def _visit(observation: Mapping[str, Any], words: Words) -> list[tuple[str, str]
     facts = [
         (words["visit_seen"], words.date_time(observation.get("started_at") or observation.get("finished_at"))),
         (words["visit_from"], visible(observation.get("vantage"), 120)),
-        (words["visit_source"], _texts.source_label(source, words.language)),
+        (words["visit_source"], words_labels.source_label(source, words.language)),
     ]
     if _is_amount(observation.get("connections")):
         facts.append((words["visit_traffic"], traffic(observation, words, "visit_traffic_text")))

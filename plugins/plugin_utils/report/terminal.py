@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _texts
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_said import place_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_sheet import SEVERITY_MARKS, VERDICT_MARKS
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import cells, fit, visible
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_words import Words, load_words
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import labels
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.said import place_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.sheet import SEVERITY_MARKS, VERDICT_MARKS
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import cells, fit, visible
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import Words, load_words
 
 MOST_URGENT = 50
 _NARROW = 72
@@ -57,14 +57,14 @@ def _severity(row: Mapping[str, Any], words: Words) -> str:
     severity = row.get("worst_severity")
     if severity not in SEVERITY_MARKS:
         return ""
-    return f"{SEVERITY_MARKS[severity]} {_texts.severity_label(severity, words.language)}"
+    return f"{SEVERITY_MARKS[severity]} {labels.severity_label(severity, words.language)}"
 
 
 def _reason(row: Mapping[str, Any], words: Words) -> str:
     step = row.get("next")
     if not step:
         return ""
-    text = visible(_texts.reason_title(step["check"], step["reason"], words.language), 200)
+    text = visible(labels.reason_title(step["check"], step["reason"], words.language), 200)
     place = place_text(step.get("endpoint"), words.language)
     return f"{text} ({place})" if place else text
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 
 LANGUAGES = ("fr", "en")
 STATUSES = ("pass", "fail", "not_applicable", "not_assessed", "waived")
@@ -140,7 +140,7 @@ class Checklist:
 @functools.cache
 def load_checklist() -> Checklist:
     """The checklist, from data/checklist.yml."""
-    data = load_data("checklist")
+    data = load_data("rules/checklist")
     peer_owner = data["peer_owner"]
     common = {name: _reason(name, entry, peer_owner) for name, entry in data["common_reasons"].items()}
     checks = tuple(

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import french, require_language
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._fingerprints import plain_fingerprint
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import french, require_language
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.fingerprints import plain_fingerprint
 
 
 class PolicyError(ValueError):
@@ -113,7 +113,7 @@ def load_policy(overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
     Raises PolicyError for an unknown key, a value that the key does not accept, or windows that contradict
     each other.
     """
-    specs: Mapping[str, Mapping[str, Any]] = load_data("policy")
+    specs: Mapping[str, Mapping[str, Any]] = load_data("rules/policy")
     if overrides is None:
         overrides = {}
     if not isinstance(overrides, Mapping):
@@ -142,7 +142,7 @@ def describe_policy(language: str) -> list[dict[str, Any]]:
     """Every key as {key, value, accepts, description}, in the order of the data file, for pages and for people."""
     require_language(language)
     rows = []
-    for key, spec in load_data("policy").items():
+    for key, spec in load_data("rules/policy").items():
         text = spec["describe"][language]
         rows.append(
             {

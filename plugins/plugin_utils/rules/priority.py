@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import as_list, as_mapping
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_list, as_mapping
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 
 
 def severity_weight(severity: Any) -> float:
     """How much a severity weighs; 0 for what is none."""
-    weights: Mapping[Any, float] = load_data("priority")["severity"]
+    weights: Mapping[Any, float] = load_data("rules/priority")["severity"]
     return weights.get(severity, 0) if isinstance(severity, str) else 0
 
 
 def device_weight(device: Mapping[str, Any]) -> float:
     """How much a device weighs: its criticality, and more while it is, or may be, in clinical use."""
-    table = load_data("priority")
+    table = load_data("rules/priority")
     criticality, in_use = device.get("criticality"), device.get("in_use")
     weight: float = table["criticality_unknown"]
     if isinstance(criticality, str):
@@ -44,7 +44,7 @@ def finding_weight(finding: Mapping[str, Any]) -> float:
     if finding.get("status") != "fail":
         return 0
     reason = finding.get("reason")
-    exposure: float = load_data("priority")["exposure"].get(reason, 1) if isinstance(reason, str) else 1
+    exposure: float = load_data("rules/priority")["exposure"].get(reason, 1) if isinstance(reason, str) else 1
     return severity_weight(finding.get("severity")) * (1 if _hidden(finding) else exposure)
 
 

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _der as der
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _name_constraints, _x509
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import moment_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._der import DerError
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._paths import CONTRADICTS, fit
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._x509 import Certificate
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust import name_constraints
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.paths import CONTRADICTS, fit
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import certificate
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import der as der
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.certificate import Certificate
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import moment_text
 
 Purpose = Literal["server", "client"]
 
@@ -87,7 +88,7 @@ class Problem:
 def shown(name: bytes) -> str | None:
     """A distinguished name for a person, cut when it is very long; None when it cannot be read."""
     try:
-        text = _x509.name_text(name)
+        text = certificate.name_text(name)
     except DerError:
         return None
     return text if len(text) <= _SHOWN_NAME else text[:_SHOWN_NAME] + "…"
@@ -160,7 +161,7 @@ def _authority_problems(path: tuple[Certificate, ...], position: int, authoritie
     for below, link in enumerate(path[:position]):
         if below and link.subject_key == link.issuer_key:
             continue
-        allowed = _name_constraints.allows(subtrees, link)
+        allowed = name_constraints.allows(subtrees, link)
         if allowed is False:
             yield problem("name_constraints", f"may not issue the names of {quoted(link.subject)}")
         elif allowed is None:

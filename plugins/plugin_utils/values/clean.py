@@ -9,7 +9,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import visible
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
 
 MAX_TEXT = 256
 MAX_ITEMS = 50

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import parse_instant
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import parse_instant
 
 
 def records(name: str, value: Any) -> list[Mapping[str, Any]]:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import load_certificates, pem_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import load_certificates, pem_text
 
 
 def at_least(options: Mapping[str, Any], limits: Mapping[str, float]) -> None:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import french, require_language
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import clean_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import french, require_language
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 
 
 def change_text(path: str, language: str, /, **values: Any) -> str:
     """The text at "group.key", its places filled; what is filled in is one printable line. ValueError: no language."""
-    node = load_data("change_texts")
+    node = load_data("words/change_texts")
     for key in path.split("."):
         node = node[key]
     text = str(node[require_language(language)])

@@ -20,7 +20,8 @@ import string
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.finding import PEER_PREFIX
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import (
     Note,
     Text,
     find_reason,
@@ -28,15 +29,14 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist imp
     load_checklist,
     require_language,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clean import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
     as_list,
     as_mapping,
     as_number,
     clean_text,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._finding import PEER_PREFIX
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._instants import parse_instant
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import parse_instant
 
 Finding = Mapping[str, Any]
 
@@ -46,7 +46,7 @@ _UNITS = (("year", 365 * 86400), ("day", 86400), ("hour", 3600), ("minute", 60),
 
 @functools.cache
 def _labels(group: str, language: str) -> dict[str, Any]:
-    texts = {key: entry[language] for key, entry in load_data("labels")[group].items()}
+    texts = {key: entry[language] for key, entry in load_data("words/labels")[group].items()}
     if language != "fr":
         return texts
     return {key: french(text) if isinstance(text, str) else text for key, text in texts.items()}
@@ -117,7 +117,7 @@ def date_text(value: Any, language: str) -> str:
         day=moment.day,
         month=moment.month,
         year=moment.year,
-        name=load_data("labels")["months"][language][moment.month - 1],
+        name=load_data("words/labels")["months"][language][moment.month - 1],
     )
 
 

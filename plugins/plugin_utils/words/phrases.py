@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import LANGUAGES, french
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._texts import date_text, instant_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import LANGUAGES, french
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels import date_text, instant_text
 
 
 def _in_language(node: Any, language: str) -> Any:
@@ -30,7 +30,7 @@ class Words:
 
     def __init__(self, language: str) -> None:
         self.language = language
-        self._texts: dict[str, Any] = _in_language(load_data("report_texts"), language)
+        self._texts: dict[str, Any] = _in_language(load_data("words/report_texts"), language)
         self._thousands: str = self._texts["thousands"]
 
     def __getitem__(self, key: str) -> Any:

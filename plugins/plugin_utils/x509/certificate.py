@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _der as der
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._der import DerError
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import der as der
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
 
 # No real certificate comes near; a bound keeps the time spent on a hostile one small.
 MAX_CERTIFICATE_BYTES = 65536

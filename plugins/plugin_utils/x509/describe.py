@@ -13,9 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _der as der
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _signatures, _sources, _x509
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._der import DerError
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import certificate as x509
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import der as der
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import signatures
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import sources as x509_sources
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
 
 _T = TypeVar("_T")
 
@@ -23,7 +25,7 @@ _T = TypeVar("_T")
 _MAX_FILE_BYTES = 16 * 1024 * 1024
 
 
-class CertificateSourceError(_sources.SourceError):
+class CertificateSourceError(x509_sources.SourceError):
     """A source of certificates that cannot be used; the message names it, says why and what to do."""
 
 
@@ -48,7 +50,7 @@ def describe_certificate(data: bytes) -> dict[str, Any]:
     is absent from a sound certificate. What is no certificate at all is {"error", "fingerprint_sha256", "pem"}.
     """
     data = bytes(data)
-    entry = dict(_describe(data) if len(data) <= _x509.MAX_CACHED_BYTES else _describe.__wrapped__(data))
+    entry = dict(_describe(data) if len(data) <= x509.MAX_CACHED_BYTES else _describe.__wrapped__(data))
     if "error" not in entry:
         entry["key"] = dict(entry["key"])
         entry["names"] = {kind: list(names) for kind, names in entry["names"].items()}
@@ -61,7 +63,7 @@ def describe_certificate(data: bytes) -> dict[str, Any]:
 def _describe(data: bytes) -> dict[str, Any]:
     identity = {"fingerprint_sha256": hashlib.sha256(data).hexdigest(), "pem": pem_text(data)}
     try:
-        certificate = _x509.parse_certificate(data)
+        certificate = x509.parse_certificate(data)
     except DerError as exc:
         return {"error": str(exc), **identity}
     unreadable = list(certificate.defects)
@@ -73,22 +75,22 @@ def _describe(data: bytes) -> dict[str, Any]:
             unreadable.append(name)
             return None
 
-    key = field("key", lambda: _signatures.key_facts(certificate.spki)) or _signatures.KeyFacts("other")
+    key = field("key", lambda: signatures.key_facts(certificate.spki)) or signatures.KeyFacts("other")
     names, names_sound = _names(certificate)
     if not names_sound:
         unreadable.append("names")
     entry: dict[str, Any] = {
-        "subject": field("subject", lambda: _x509.name_text(certificate.subject)),
-        "issuer": field("issuer", lambda: _x509.name_text(certificate.issuer)),
+        "subject": field("subject", lambda: x509.name_text(certificate.subject)),
+        "issuer": field("issuer", lambda: x509.name_text(certificate.issuer)),
         "serial_number": serial_text(certificate.serial),
         "not_before": field("not_before", lambda: moment_text(certificate.not_before)),
         "not_after": field("not_after", lambda: moment_text(certificate.not_after)),
         "key": {"type": key.kind, "bits": key.bits, "curve": key.curve},
         "signature_algorithm": field(
-            "signature_algorithm", lambda: _signatures.algorithm_name(certificate.signature_algorithm)
+            "signature_algorithm", lambda: signatures.algorithm_name(certificate.signature_algorithm)
         ),
         "names": names,
-        "common_name": field("common_name", lambda: _x509.common_name(certificate.subject)),
+        "common_name": field("common_name", lambda: x509.common_name(certificate.subject)),
         "is_ca": bool(field("is_ca", lambda: certificate.is_ca)),
         **identity,
     }
@@ -122,7 +124,7 @@ def der_of_entry(entry: Mapping[str, Any]) -> bytes:
     return base64.b64decode("".join(entry["pem"].splitlines()[1:-1]))
 
 
-def _names(certificate: _x509.Certificate) -> tuple[dict[str, list[str]], bool]:
+def _names(certificate: x509.Certificate) -> tuple[dict[str, list[str]], bool]:
     """The DNS names and IP addresses that a certificate carries, and whether all could be read."""
     names: dict[str, list[str]] = {"dns": [], "ip": []}
     try:
@@ -131,10 +133,10 @@ def _names(certificate: _x509.Certificate) -> tuple[dict[str, list[str]], bool]:
         return names, False
     sound = True
     for tag, content in alt_names:
-        if tag == _x509.GN_DNS:
+        if tag == x509.GN_DNS:
             sound = sound and content.isascii()
             names["dns"].append(der.string(0x0C, content) or "")
-        elif tag == _x509.GN_IP:
+        elif tag == x509.GN_IP:
             try:
                 names["ip"].append(str(ipaddress.ip_address(content)))
             except ValueError:
@@ -142,14 +144,14 @@ def _names(certificate: _x509.Certificate) -> tuple[dict[str, list[str]], bool]:
     return names, sound
 
 
-def load_certificates(sources: Sequence[_sources.Source]) -> list[bytes]:
+def load_certificates(sources: Sequence[x509_sources.Source]) -> list[bytes]:
     """The DER of every certificate in `sources`, in order, each once.
 
     A source is a path (PEM with one certificate or many, or DER), PEM text, or the bytes of either. Raises
     CertificateSourceError: no such file, a directory, no certificate inside, a private key inside, an unreadable
     certificate.
     """
-    reader = _sources.SourceReader(
+    reader = x509_sources.SourceReader(
         "certificate",
         ("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"),
         CertificateSourceError,
@@ -165,11 +167,11 @@ def load_certificates(sources: Sequence[_sources.Source]) -> list[bytes]:
 def _usable(label: str, data: bytes) -> bytes:
     """`data`, when all that an issuer needs can be read from it."""
     try:
-        certificate = _x509.parse_certificate(data)
+        certificate = x509.parse_certificate(data)
         if certificate.defects:
             raise DerError(", ".join(certificate.defects))
-        _x509.name_text(certificate.subject)
-        _signatures.key_facts(certificate.spki)
+        x509.name_text(certificate.subject)
+        signatures.key_facts(certificate.spki)
         for moment in (certificate.not_before, certificate.not_after):
             moment_text(moment)
     except DerError as exc:

@@ -14,8 +14,8 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _der as der
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._der import DerError
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import der as der
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
 
 try:
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm

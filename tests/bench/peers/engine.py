@@ -63,8 +63,8 @@ class Engine:
 
 def main(targets: str, result: str, depth: str, service: str) -> None:
     """Visit all targets, ROUNDS times, and write what it cost."""
-    from ansible_collections.biomed.cert_hygiene.plugins.module_utils._round import Round
-    from ansible_collections.biomed.cert_hygiene.plugins.module_utils._visit import Settings
+    from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit.device import Settings
+    from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit.round import Round
 
     devices = json.loads(Path(targets).read_text(encoding="utf-8"))
     seconds, walls = [], []

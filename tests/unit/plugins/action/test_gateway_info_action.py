@@ -20,11 +20,11 @@ import pytest
 import yaml
 from unit.login_schema import faults
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host import check_record
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _interpret
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import check_record
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation import interpret
 
-COLLECTIONS = Path(_interpret.__file__).absolute().parents[5]
-RECORDINGS = Path(__file__).resolve().parents[1] / "module_utils" / "gateways"
+COLLECTIONS = Path(interpret.__file__).absolute().parents[6]
+RECORDINGS = Path(__file__).resolve().parents[1] / "module_utils" / "gateway" / "recordings"
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 
 pytestmark = pytest.mark.skipif(not PLAYBOOK.exists(), reason="no ansible-playbook beside this interpreter")

@@ -20,9 +20,9 @@ import pytest
 import yaml
 
 from ansible_collections.biomed.cert_hygiene.plugins.action import report as action
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _report_folder
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report import folder as report_folder
 
-COLLECTIONS = Path(_report_folder.__file__).absolute().parents[5]
+COLLECTIONS = Path(report_folder.__file__).absolute().parents[6]
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 NOW = "2026-11-22T17:00:00Z"
 

@@ -20,9 +20,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _access_book, _lasting_folder
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_book import Account, Book, NoTry
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._lasting_folder import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access import book as access_book
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access.book import Account, Book, NoTry
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import lasting_folder
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.lasting_folder import (
     FolderUnfit,
     filesystem_of,
     fleeting,
@@ -71,17 +72,17 @@ def test_what_is_the_same_account(tmp_path: Path, account: Account, left: bool) 
 def test_a_day_later_there_are_tries_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     book, now = Book(str(tmp_path), 2), time.time()
     for at, result in ((0, None), (3600, None), (86000, "limit_reached"), (86401, None), (86402, "limit_reached")):
-        monkeypatch.setattr(_access_book.time, "time", lambda at=at: now + at)
+        monkeypatch.setattr(access_book.time, "time", lambda at=at: now + at)
         assert refused(book) == result, at
     # A clock that was set back gives no further try.
-    monkeypatch.setattr(_access_book.time, "time", lambda: now - 7 * 86400)
+    monkeypatch.setattr(access_book.time, "time", lambda: now - 7 * 86400)
     assert refused(book) == "limit_reached"
 
 
 def test_a_lock_out_is_remembered_until_a_person_removes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     book, now = Book(str(tmp_path), 5), time.time()
     book.settle(ADMIN, book.spend(ADMIN, "http", 0), "locked_out", "HTTP 423")
-    monkeypatch.setattr(_access_book.time, "time", lambda: now + 90 * 86400)
+    monkeypatch.setattr(access_book.time, "time", lambda: now + 90 * 86400)
     with pytest.raises(NoTry, match="HTTP 423") as problem:
         book.check(ADMIN)
     assert problem.value.result == "locked_out"
@@ -128,7 +129,7 @@ def test_what_cannot_be_written_down_is_not_tried(tmp_path: Path, monkeypatch: p
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr(_access_book.os, call, full)
+        broken.setattr(access_book.os, call, full)
         assert refused(book) == "not_tried"
     if call != "fsync":
         assert pages(tmp_path) == before
@@ -181,7 +182,7 @@ def test_a_record_that_cannot_be_read_counts_as_full(tmp_path: Path, damage: Cal
 
 
 def test_a_run_that_holds_the_lock_for_ever_stops_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_access_book, "_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(access_book, "_LOCK_SECONDS", 0.1)
     with (tmp_path / "lock").open("w", encoding="utf-8") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert refused(Book(str(tmp_path), 5)) == "not_tried"
@@ -247,8 +248,8 @@ def test_a_folder_is_made_for_us_alone(tmp_path: Path, monkeypatch: pytest.Monke
     place = tmp_path / "state"
     with pytest.raises(FolderUnfit, match="name a folder on a lasting disk"):
         open_folder("/dev/shm/x", " ")
-    monkeypatch.setattr(_lasting_folder, "_EMPTIED", ())
-    monkeypatch.setattr(_lasting_folder, "mounted", lambda: MOUNTS)
+    monkeypatch.setattr(lasting_folder, "_EMPTIED", ())
+    monkeypatch.setattr(lasting_folder, "mounted", lambda: MOUNTS)
     assert open_folder(str(place), "") == str(place)
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
     place.chmod(0o750)
@@ -268,12 +269,12 @@ mkdir "$1/high/up" "$1/high/work" || exit 7
 mount -t overlay overlay -o "lowerdir=$1/low,upperdir=$1/high/up,workdir=$1/high/work" "$1/layer" || exit 7
 exec "$2" -c '
 import sys
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _lasting_folder
-_lasting_folder._EMPTIED = ()
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import lasting_folder
+lasting_folder._EMPTIED = ()
 for name in ("memory", "layer"):
     try:
-        _lasting_folder.open_folder(sys.argv[1] + "/" + name + "/state", "")
-    except _lasting_folder.FolderUnfit as problem:
+        lasting_folder.open_folder(sys.argv[1] + "/" + name + "/state", "")
+    except lasting_folder.FolderUnfit as problem:
         print(name, str(problem).split("it lies on ")[1].split(",")[0])
 ' "$1"
 """
@@ -293,7 +294,7 @@ def test_a_real_container_layer_and_real_memory_are_known(tmp_path: Path) -> Non
 def test_a_link_into_memory_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     link = tmp_path / "state"
     link.symlink_to("/dev/shm")
-    monkeypatch.setattr(_lasting_folder, "_EMPTIED", ())
-    monkeypatch.setattr(_lasting_folder, "mounted", lambda: MOUNTS)
+    monkeypatch.setattr(lasting_folder, "_EMPTIED", ())
+    monkeypatch.setattr(lasting_folder, "mounted", lambda: MOUNTS)
     with pytest.raises(FolderUnfit, match="tmpfs"):
         open_folder(str(link), "")

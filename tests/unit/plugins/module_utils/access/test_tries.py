@@ -11,20 +11,20 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _access_lines
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_http import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access import lines
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access.http import (
     Answer,
     administration,
     fits,
     read_answer,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_lines import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access.lines import (
     TelnetOptions,
     ftp_login,
     telnet_login,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._access_told import says_locked
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session import Allowance, SessionFailed
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import Allowance, SessionFailed
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.told import says_locked
 
 
 class Script:
@@ -257,4 +257,4 @@ def test_signs_of_a_lock_out(text: str, locked: bool) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_access_lines, "_SETTLE", 0.0)
+    monkeypatch.setattr(lines, "_SETTLE", 0.0)

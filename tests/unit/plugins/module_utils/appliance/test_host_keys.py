@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._host_keys import fingerprint_of, keys_on_record
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session import SessionFailed
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.host_keys import (
+    fingerprint_of,
+    keys_on_record,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import SessionFailed
 
 
 def key_of(kind: str, filling: bytes) -> bytes:

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._appliance_http import ask_over_http
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._session import Allowance, SessionFailed
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.http import ask_over_http
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import Allowance, SessionFailed
 
 PASSWORD = "correct-horse-7741"
 CHANGE = {"method": "PUT", "path": "/r/x", "headers": {"Path": "a", "body": "b"}, "body": "PEM\n", "status": [201, 303]}

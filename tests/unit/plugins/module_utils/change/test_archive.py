@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, NoEncryption, pkcs12
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _config_archive as archive
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._config_archive import ArchiveError, secret_inside
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import archive as archive
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive import ArchiveError, secret_inside
 
 EC = ec.generate_private_key(ec.SECP256R1())
 RSA = rsa.generate_private_key(65537, 2048)

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _anchor_files as files
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_files import StoreProblem
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import files as files
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import StoreProblem
 
 KILOBYTE = 1024
 

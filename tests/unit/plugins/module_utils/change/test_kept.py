@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _anchor_files
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _config_archive as archive
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _config_kept as keeping
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._config_archive import ArchiveError
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import archive as archive
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import files
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import kept_restore as keeping
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive import ArchiveError
 
 KEY = "-----BEGIN PRIVATE KEY-----\n"  # not one, but known for one
 
@@ -119,8 +119,8 @@ def test_killed_at_any_step_the_next_run_undoes_or_finishes_it(tmp_path: Path, s
     program = f"""
 import os, signal
 from pathlib import Path
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _config_archive as archive
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _config_kept as keeping
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import archive as archive
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import kept_restore as keeping
 left = {step}
 def counted(call):
     def instead(*given, **options):
@@ -204,7 +204,7 @@ def test_a_full_disk_below_what_is_kept_stops_before_anything_changed(
 
 
 def test_two_runs_do_not_meet(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_anchor_files, "_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(files, "_LOCK_SECONDS", 0.1)
     os.makedirs(os.path.dirname(gateway.folder))
     other = os.open(os.path.dirname(gateway.folder), os.O_RDONLY)
     fcntl.flock(other, fcntl.LOCK_EX)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _http_date
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock import http_date
 
 GOOD = "Sun, 22 Nov 2026 17:00:00 GMT"
 EPOCH = 1795366800.0
@@ -37,7 +37,7 @@ def answer(*headers: str, status: str = "HTTP/1.1 200 OK", body: str = "") -> by
     ],
 )
 def test_dates_in_every_form_of_the_standard_and_wrong_ones(date: str, seconds: float | None) -> None:
-    found = _http_date.parse(answer(f"Date: {date}"))
+    found = http_date.parse(answer(f"Date: {date}"))
     assert found is not None and found.status == 200
     assert found.date == seconds
 
@@ -55,7 +55,7 @@ def test_dates_in_every_form_of_the_standard_and_wrong_ones(date: str, seconds: 
     ],
 )
 def test_what_is_no_http_is_none(data: bytes) -> None:
-    assert _http_date.parse(data) is None
+    assert http_date.parse(data) is None
 
 
 @pytest.mark.parametrize(
@@ -69,18 +69,18 @@ def test_what_is_no_http_is_none(data: bytes) -> None:
     ],
 )
 def test_marks_of_a_proxy_are_seen(headers: tuple[str, ...], proxied: bool) -> None:
-    found = _http_date.parse(answer(*headers))
+    found = http_date.parse(answer(*headers))
     assert found is not None and found.date == EPOCH and found.proxied is proxied
 
 
 def test_an_interim_answer_is_passed_over() -> None:
-    found = _http_date.parse(answer(status="HTTP/1.1 103 Early Hints") + answer(f"Date: {GOOD}"))
+    found = http_date.parse(answer(status="HTTP/1.1 103 Early Hints") + answer(f"Date: {GOOD}"))
     assert found is not None and found.status == 200 and found.date == EPOCH
 
 
 def test_a_page_that_asks_for_a_client_certificate_is_seen() -> None:
     page = "<center>No required SSL certificate was sent</center>"
-    found = _http_date.parse(answer(status="HTTP/1.1 400 Bad Request", body=page))
+    found = http_date.parse(answer(status="HTTP/1.1 400 Bad Request", body=page))
     assert found is not None and found.certificate_missing
 
 
@@ -101,7 +101,7 @@ def test_a_page_that_asks_for_a_client_certificate_is_seen() -> None:
     ],
 )
 def test_when_enough_of_an_answer_was_read(data: bytes, method: str, whole: bool) -> None:
-    assert _http_date.whole(data, method) is whole
+    assert http_date.whole(data, method) is whole
 
 
 @pytest.mark.parametrize(
@@ -114,12 +114,12 @@ def test_when_enough_of_an_answer_was_read(data: bytes, method: str, whole: bool
     ],
 )
 def test_the_request_is_small_and_asks_for_the_end(name: str, port: int, host: str) -> None:
-    request = _http_date.request("HEAD", "/status", name, port).decode("ascii")
+    request = http_date.request("HEAD", "/status", name, port).decode("ascii")
     assert request.startswith("HEAD /status HTTP/1.1\r\n") and request.endswith("\r\n\r\n")
     assert f"\r\nHost: {host}\r\n" in request and "\r\nConnection: close\r\n" in request
     assert len(request) <= 140
 
 
 def test_the_uncertainty_is_half_the_round_trip_and_half_a_second() -> None:
-    assert _http_date.offset(1000.0, 1000.0, 1000.4) == pytest.approx((0.3, 0.7))
-    assert _http_date.offset(280.0, 1000.0, 1000.0) == pytest.approx((-719.5, 0.5))
+    assert http_date.offset(1000.0, 1000.0, 1000.4) == pytest.approx((0.3, 0.7))
+    assert http_date.offset(280.0, 1000.0, 1000.0) == pytest.approx((-719.5, 0.5))

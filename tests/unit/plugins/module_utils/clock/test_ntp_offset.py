@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._ntp_offset import ask
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.ntp_offset import ask
 
 _EPOCH = 2208988800
 

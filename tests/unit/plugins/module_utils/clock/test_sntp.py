@@ -15,7 +15,7 @@ import pytest
 from servers.device import Device, silent
 from servers.probe import card, visit
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _sntp
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock import sntp
 
 UNIX_EPOCH = 2208988800
 
@@ -30,35 +30,35 @@ def reply(query: bytes, arrived: float, left: float, stratum: int = 2, mode: int
 
 
 def test_the_query_is_48_bytes_of_version_4_and_tells_nothing_of_us() -> None:
-    first, second = _sntp.new_query(), _sntp.new_query()
+    first, second = sntp.new_query(), sntp.new_query()
     assert len(first.packet) == 48 and first.packet[0] == 0x23
     assert first.packet[1:40] == bytes(39) and first.mark != second.mark
 
 
 def test_the_offset_is_the_middle_of_both_ways() -> None:
-    query = _sntp.new_query()
-    found = _sntp.offset(query, reply(query.packet, 940.05, 940.06), 1000.0, 1000.1)
+    query = sntp.new_query()
+    found = sntp.offset(query, reply(query.packet, 940.05, 940.06), 1000.0, 1000.1)
     assert found is not None
     assert found[0] == pytest.approx(-59.995, abs=1e-4)
     assert found[1] == pytest.approx(0.045, abs=1e-4)
 
 
 def test_a_device_in_1970_and_one_after_2036_are_told_apart() -> None:
-    query = _sntp.new_query()
-    early = _sntp.offset(query, reply(query.packet, 600, 600), 1000000000.0, 1000000000.0)
-    late = _sntp.offset(query, reply(query.packet, 2100000000, 2100000000), 2100000000.0, 2100000000.0)
+    query = sntp.new_query()
+    early = sntp.offset(query, reply(query.packet, 600, 600), 1000000000.0, 1000000000.0)
+    late = sntp.offset(query, reply(query.packet, 2100000000, 2100000000), 2100000000.0, 2100000000.0)
     assert early is not None and early[0] == pytest.approx(600 - 1000000000.0)
     assert late is not None and late[0] == pytest.approx(0.0)
 
 
 def test_a_coarse_clock_says_so() -> None:
-    query = _sntp.new_query()
-    found = _sntp.offset(query, reply(query.packet, 1000, 1000, precision=0), 1000.0, 1000.0)
+    query = sntp.new_query()
+    found = sntp.offset(query, reply(query.packet, 1000, 1000, precision=0), 1000.0, 1000.0)
     assert found == pytest.approx((0.0, 1.0))
 
 
 def test_what_is_no_answer_is_not_believed() -> None:
-    query = _sntp.new_query()
+    query = sntp.new_query()
     good = reply(query.packet, 1000, 1000)
     for wrong in (
         b"",
@@ -68,7 +68,7 @@ def test_what_is_no_answer_is_not_believed() -> None:
         reply(query.packet, 1000, 1000, stratum=0),  # kiss-o'-death
         good[:32] + bytes(16),
     ):
-        assert _sntp.offset(query, wrong, 1000.0, 1000.0) is None
+        assert sntp.offset(query, wrong, 1000.0, 1000.0) is None
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _encryption
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._encryption import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.control_node import encryption
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.control_node.encryption import (
     EncryptionError,
     chosen,
     decrypt,
@@ -164,7 +164,7 @@ def test_a_program_that_does_not_do_its_work_is_never_believed(
 def test_a_program_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(tmp_path, "exec sleep 60")
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(_encryption, "_SECONDS", 0.2)
+    monkeypatch.setattr(encryption, "_SECONDS", 0.2)
     with pytest.raises(EncryptionError, match="did not end"):
         encrypt(SECRET, [RECIPIENT], None)
 

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 from unit import gateway_options
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _gateway_accounts as accounts
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _gateway_files as files
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _gateway_listening as listening
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _gateway_logs as logs
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _gateway_time as times
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _gateway_trust as trust
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway import SUBSETS, gather
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host import RecordedHost, RecordingHost
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway import accounts as accounts
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway import files as files
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway import listening as listening
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway import logs as logs
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway import time as times
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway import trust as trust
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.gather import SUBSETS, gather
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import RecordedHost, RecordingHost
 
 OPTIONS: dict[str, Any] = {**gateway_options.OPTIONS, "now": 1795366800.0}
 

@@ -9,15 +9,15 @@ import socket
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _path_info
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._path_info import look
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway import path_info
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.path_info import look
 
 
 def test_an_address_has_a_route_a_source_and_an_mtu_and_gets_no_packet(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.settimeout(0.2)
-        monkeypatch.setattr(_path_info, "_PORT", listener.getsockname()[1])
+        monkeypatch.setattr(path_info, "_PORT", listener.getsockname()[1])
         found = look("127.0.0.1")
         with pytest.raises(TimeoutError):
             listener.recv(1)

@@ -18,18 +18,18 @@ from typing import Any
 import pytest
 from unit.gateway_options import OPTIONS
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway import SUBSETS, gather
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_accounts import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.accounts import (
     parse_administrators,
     parse_shadow,
     parse_sudoers,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_files import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.files import (
     config_backup,
     parse_configuration,
     parse_os_release,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.gather import SUBSETS, gather
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import (
     Host,
     NotPermitted,
     NotSupported,
@@ -37,15 +37,15 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host 
     RecordingHost,
     check_record,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_logs import Tally, tls_failures
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_secrets import without_secrets
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_time import parse_chrony_tracking
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_trust import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.logs import Tally, tls_failures
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.secrets import without_secrets
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.time import parse_chrony_tracking
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.trust import (
     jks_certificates,
     pem_certificates,
 )
 
-FOLDER = Path(__file__).with_name("gateways")
+FOLDER = Path(__file__).with_name("recordings")
 NAMES = sorted({path.stem.partition("-privileged")[0] for path in FOLDER.glob("*-privileged.json")})
 SERVER = "192.0.2.1"
 FOLLOWED = [{"address": SERVER, "reachable": True, "selected": True, "stratum": 2}]

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from servers.device import Device, Filtered, Link, free_port, hangs_up, resets, silent
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._connection import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.connection import (
     Connection,
     NoConnection,
     PeerReset,
     Traffic,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._event_loop import DeadlineExpired, EventLoop
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.event_loop import DeadlineExpired, EventLoop
 
 
 def converse(

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._event_loop import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.event_loop import (
     DeadlineExpired,
     EventLoop,
     readable,

@@ -23,16 +23,16 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _anchor_files as files
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _anchor_kept as keeping
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _anchor_system as system
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_bundle import BundleStore
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_files import StoreProblem
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_java import JavaStore, parse_entries
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_nss import NssStore, parse_details
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_plan import Anchor, Store
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_host import Host, RecordedHost
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._gateway_trust import parse_nss_list
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import files as files
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import kept as keeping
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import StoreProblem
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host, RecordedHost
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.trust import parse_nss_list
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores import system as system
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.bundle import BundleStore
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.java import JavaStore, parse_entries
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.nss import NssStore, parse_details
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.plan import Anchor, Store
 from ansible_collections.biomed.cert_hygiene.tests.unit import pki_factory as pki
 
 KEYTOOL = pytest.mark.skipif(shutil.which("keytool") is None, reason="needs the program keytool")
@@ -394,7 +394,7 @@ def test_a_change_by_somebody_else_is_not_lost(tmp_path: Path, monkeypatch: pyte
         written(*words)
         path.write_text(OLD.pem + LEAF.pem, encoding="ascii")
 
-    monkeypatch.setattr("ansible_collections.biomed.cert_hygiene.plugins.module_utils._anchor_bundle.write", meanwhile)
+    monkeypatch.setattr("ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.bundle.write", meanwhile)
     with pytest.raises(StoreProblem, match="changed by somebody else"):
         store.apply(anchor(NEW), plan)
     assert path.read_text(encoding="ascii") == OLD.pem + LEAF.pem

@@ -12,14 +12,14 @@ import pytest
 from unit import pki_factory as pki
 from unit.tls_peer import Peer, Script, done, server_context
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._connection import PeerReset
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._event_loop import DeadlineExpired
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_exchange import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.connection import PeerReset
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.event_loop import DeadlineExpired
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.exchange import (
     Answer,
     exchange_hello,
     exchange_sslv2,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import (
     TLS12,
     TLS13,
     Sslv2Hello,

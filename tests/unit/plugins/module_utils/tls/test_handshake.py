@@ -11,11 +11,11 @@ import pytest
 from unit import pki_factory as pki
 from unit.tls_peer import Peer, Script, done, server_context
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _tls_handshake
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._connection import PeerReset
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._event_loop import DeadlineExpired
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_handshake import HandshakeFailed, TlsSession
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire import TLS12, TLS13
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.connection import PeerReset
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.event_loop import DeadlineExpired
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls import handshake
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.handshake import HandshakeFailed, TlsSession
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import TLS12, TLS13
 
 ROOT = pki.make("Handshake root", ca=True)
 ISSUING = pki.make("Handshake issuing", ROOT, ca=True)
@@ -134,9 +134,7 @@ def test_a_connection_that_takes_nothing_is_told_as_one_that_says_nothing(proble
 
 def test_a_prime_that_costs_too_much_is_not_computed_with(monkeypatch: pytest.MonkeyPatch) -> None:
     """Told by the flight here; tests/fuzz/hostile.py sends a real one."""
-    monkeypatch.setattr(
-        _tls_handshake.ServerFlight, "feed", lambda flight, _data: setattr(flight, "prime_bits", 10_000)
-    )
+    monkeypatch.setattr(handshake.ServerFlight, "feed", lambda flight, _data: setattr(flight, "prime_bits", 10_000))
     with pytest.raises(HandshakeFailed, match=r"^Diffie-Hellman prime of 10000 bits$") as refusal:
         done(TlsSession(Peer(server(TLS12)), NAME, TLS12).handshake())
     assert refusal.value.local

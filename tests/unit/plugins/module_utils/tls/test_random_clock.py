@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_random import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.random_clock import (
     looks_like_a_clock,
     random_clock_sample,
 )

@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 from servers.device import alert, hello_name, hello_version, record, records
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _cipher_suites as suites
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_wire import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls import suites as suites
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import (
     SSLV3,
     TLS10,
     TLS11,

@@ -17,16 +17,16 @@ from pathlib import Path
 import pytest
 from unit import pki_factory as pki
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _tls_running
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_found import Endpoint
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_running import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services import running as tls_running
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.found import Endpoint
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.running import (
     PROGRAMS,
     gather,
     installed,
     mains_of,
     running,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_settings import Unclear
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.settings import Unclear
 
 BOOTED = 1_795_373_000
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -164,7 +164,7 @@ def test_a_name_that_leads_nowhere_for_sure_is_unclear(tmp_path: Path) -> None:
 
 
 def test_the_program_is_found_where_it_is_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(_tls_running, "_FOLDERS", (f"{tmp_path}/a", f"{tmp_path}/b"))
+    monkeypatch.setattr(tls_running, "_FOLDERS", (f"{tmp_path}/a", f"{tmp_path}/b"))
     assert installed("apache") == ""
     for name, mode in (("a/apache2", 0o644), ("b/httpd", 0o755)):
         (tmp_path / name).parent.mkdir()

@@ -14,8 +14,13 @@ import tracemalloc
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_found import Found, inspect
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_settings import Reading, Unclear, matching, read
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.found import Found, inspect
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.settings import (
+    Reading,
+    Unclear,
+    matching,
+    read,
+)
 
 MAIN = "/etc/gw/main.conf"
 PART = "/etc/gw/conf.d/a.conf"

@@ -21,10 +21,11 @@ from servers import pki
 from servers.device import Device, Filtered, Link, Tls, free_port, neighbours, server_context, silent, web_page
 from servers.probe import card
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils import _round, _visit
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._address_guard import AddressClaim
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._round import Round
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._visit import Settings
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.address_guard import AddressClaim
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit import device as visit
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit import round
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit.device import Settings
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit.round import Round
 
 Credentials = Callable[..., str]
 
@@ -102,7 +103,7 @@ def test_another_process_holds_the_address_until_it_ends_however_it_ends(
 
 HOLD = """
 import sys, time
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._address_guard import AddressClaim
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.address_guard import AddressClaim
 claim = AddressClaim(sys.argv[1])
 assert claim.take() and not AddressClaim(sys.argv[1]).take()
 print("held", flush=True)
@@ -113,7 +114,7 @@ time.sleep(60)
 def test_a_claim_by_file_works_as_one_by_socket(network: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(
-        "ansible_collections.biomed.cert_hygiene.plugins.module_utils._address_guard._ABSTRACT_SOCKETS", False
+        "ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.address_guard._ABSTRACT_SOCKETS", False
     )
     one, two = AddressClaim(f"{network}.4"), AddressClaim(f"{network}.4")
     assert one.take() and not two.take()
@@ -183,14 +184,14 @@ def test_ipv6(credentials: Credentials) -> None:
 def test_a_mistake_of_ours_on_one_device_costs_the_others_nothing(
     credentials: Credentials, network: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = _visit.DeviceVisit.run
+    real = visit.DeviceVisit.run
 
-    async def breaks(self: _visit.DeviceVisit) -> dict[str, Any]:
+    async def breaks(self: visit.DeviceVisit) -> dict[str, Any]:
         if self.device["name"] == "a":
             raise ZeroDivisionError("ours")
         return await real(self)
 
-    monkeypatch.setattr(_round.DeviceVisit, "run", breaks)
+    monkeypatch.setattr(round.DeviceVisit, "run", breaks)
     with Device(Tls(server_context(credentials())), f"{network}.30") as device:
         found = make_round([named(name, device.port, device.address, "dicom") for name in "ab"])
     assert [(seen["device"], seen["outcome"], seen["reason"]) for seen in found] == [
@@ -204,24 +205,24 @@ def test_a_mistake_of_ours_on_one_device_costs_the_others_nothing(
 
 
 def groups(*addresses: str) -> list[Any]:
-    return [(_round._numeric(address)[0], address, []) for address in addresses]
+    return [(round._numeric(address)[0], address, []) for address in addresses]
 
 
 def test_segments_are_spread_over_the_whole_run() -> None:
     ward = [f"10.1.1.{number}" for number in range(1, 201)]
     laboratory = [f"10.1.2.{number}" for number in range(1, 21)]
-    order = [address for _family, address, _devices in _round._spread(groups(*ward, *laboratory))]
+    order = [address for _family, address, _devices in round._spread(groups(*ward, *laboratory))]
     assert sorted(order) == sorted(ward + laboratory)
     places = [at for at, address in enumerate(order) if address in set(laboratory)]
     # One in eleven, everywhere: never a block, and none left for the end.
     assert places[0] < 25 and places[-1] > 195
     assert max(after - before for before, after in neighbours(places)) <= 30
-    assert order != [address for _family, address, _devices in _round._spread(groups(*ward, *laboratory))]
+    assert order != [address for _family, address, _devices in round._spread(groups(*ward, *laboratory))]
 
 
 def test_segments_are_24_and_64_bits_wide() -> None:
     six = [f"fd00:1::{number:x}" for number in range(1, 31)] + [f"fd00:2::{number:x}" for number in range(1, 4)]
-    order = [address for _family, address, _devices in _round._spread(groups(*six, "fe80::1%lo"))]
+    order = [address for _family, address, _devices in round._spread(groups(*six, "fe80::1%lo"))]
     places = [at for at, address in enumerate(order) if address.startswith("fd00:2")]
     assert places[0] < 14 < 20 < places[-1]
 
@@ -233,9 +234,9 @@ def test_more_visits_than_open_files_allow_are_not_begun(monkeypatch: pytest.Mon
     limits = [(256, 1024)]
     monkeypatch.setattr(resource, "getrlimit", lambda which: limits[-1])
     monkeypatch.setattr(resource, "setrlimit", lambda which, wanted: limits.append(wanted))
-    assert _round._affordable(50) == 50 and len(limits) == 1
-    assert _round._affordable(200) == 200 and limits[-1] == (464, 1024)
-    assert _round._affordable(2000) == 480 and limits[-1] == (1024, 1024)
+    assert round._affordable(50) == 50 and len(limits) == 1
+    assert round._affordable(200) == 200 and limits[-1] == (464, 1024)
+    assert round._affordable(2000) == 480 and limits[-1] == (1024, 1024)
 
 
 def test_the_concurrency_is_a_limit(network: str) -> None:

@@ -18,16 +18,16 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _assess
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._assess import assess_device, assess_devices
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_certificate import signature_hash
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess import device
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.device import assess_device, assess_devices
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.certificate import signature_hash
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import (
     check_names,
     find_reason,
     load_checklist,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import load_policy
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._texts import finding_actions, finding_message
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels import finding_actions, finding_message
 
 NOW = datetime(2026, 11, 22, 18, tzinfo=timezone.utc)
 LOGINS = yaml.safe_load(Path(__file__).with_name("login_observations.yml").read_text(encoding="utf-8"))
@@ -223,12 +223,12 @@ def test_every_reason_of_the_table_has_a_row() -> None:
 
 def test_the_code_and_the_table_know_the_same_reasons() -> None:
     """Every reason that the judging code gives is in the table, and every line of the table is given somewhere."""
-    folder = Path(_assess.__file__).parent
+    rooms = Path(device.__file__).parents[1]
     literals: set[str] = set()
     given: set[str] = set()
-    names = ["_assess", "_finding", "_visits", "_endpoint_facts", "_logins"]
-    for name in (*names, *(path.stem for path in folder.glob("_check_*.py"))):
-        tree = ast.parse((folder / f"{name}.py").read_text(encoding="utf-8"))
+    names = ("assess/device", "assess/finding", "evidence/visits", "evidence/endpoints", "evidence/logins")
+    for path in (*(rooms / f"{name}.py" for name in names), *(rooms / "checks").glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 literals.add(node.value)

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import SEVERITIES, load_checklist
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import CRITICALITIES
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._summary import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary import (
     summarize,
     summarize_device,
     verdict_of,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import CRITICALITIES
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import SEVERITIES, load_checklist
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 
 NOW = datetime(2026, 11, 22, 18, tzinfo=timezone.utc)
 
@@ -181,7 +181,7 @@ def test_exposure_comes_before_what_is_as_grave() -> None:
 def test_the_table_of_priorities_names_reasons_that_fail() -> None:
     reasons = [item for check in load_checklist().checks for item in check.reasons.values()]
     failing = {reason.name for reason in reasons if reason.status == "fail"}
-    table = load_data("priority")
+    table = load_data("rules/priority")
     assert set(table["exposure"]) <= failing
     assert tuple(table["severity"]) == SEVERITIES and set(table["criticality"]) == set(CRITICALITIES)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._account_plan import account_plan
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.accounts import account_plan
 
 NOW = datetime(2026, 11, 22, 18, tzinfo=timezone.utc)
 

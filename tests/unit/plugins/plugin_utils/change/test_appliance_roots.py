@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _appliance_roots as roots
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._appliance_roots import Kept, RootsProblem
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import read_profile
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_actions import UploadRootCa
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change import appliance_roots as roots
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.appliance_roots import Kept, RootsProblem
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.actions import UploadRootCa
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import read_profile
 
 A, B, C = (digit * 64 for digit in "abc")
 COLONS = ":".join([A[:2].upper()] * 32)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_control import Unreadable, decide
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_summary import summary_lines, summary_states
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.control import Unreadable, decide
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.summary import summary_lines, summary_states
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 
 NOW = datetime(2026, 11, 22, 21, 0, tzinfo=timezone.utc)
 ENTRY = {"kinds": ["root_ca"], "by": "Acme", "on": "2026-01-01", "until": "2026-12-31", "reference": "A-1"}
@@ -112,7 +112,7 @@ def test_no_ticket_no_change(ticket: Any) -> None:
 
 def test_every_reason_is_given_by_a_case() -> None:
     assert {reason for reason, _variables, _said in REFUSED} | {"ticket_missing"} == set(
-        load_data("change_texts")["refusals"]
+        load_data("words/change_texts")["refusals"]
     )
 
 

@@ -15,22 +15,22 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _change_journal_file as journal_file
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_journal import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change import journal_file as journal_file
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.journal import (
     NO_LINE,
     ChainError,
     check_chain,
     journal_line,
     redacted,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_journal_file import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.journal_file import (
     JournalError,
     append,
     check_journal,
     journal_path,
 )
 
-COLLECTIONS = Path(journal_file.__file__).absolute().parents[5]
+COLLECTIONS = Path(journal_file.__file__).absolute().parents[6]
 KEY = "-----BEGIN " + "EC PRIVATE KEY-----"
 
 
@@ -170,7 +170,7 @@ def test_looking_makes_nothing(journal: str) -> None:
 
 WRITER = """
 import sys
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._change_journal_file import append
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.journal_file import append
 for number in range(40):
     append(sys.argv[1], {"event": "began", "device": sys.argv[2], "detail": str(number)})
 """

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._ntp_configuration import Plan, plan
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.ntp_configuration import Plan, plan
 
 OURS = ["ntp1.hopital.example", "192.0.2.1"]
 CHRONY = "/etc/chrony/chrony.conf"

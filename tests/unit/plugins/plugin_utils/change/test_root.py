@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import CertificateSourceError
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import load_policy
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._root_certificate import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.root import (
     RootRefused,
     judged_root,
     store_name,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import CertificateSourceError
 from ansible_collections.biomed.cert_hygiene.tests.unit import pki_factory as pki
 
 POLICY = load_policy()

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_found import Endpoint, Found, inspect
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils._tls_settings import Unclear, read
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._tls_hardening import Plan, difference, plan
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.found import Endpoint, Found, inspect
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.settings import Unclear, read
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.tls_hardening import Plan, difference, plan
 
 NGINX = "/etc/nginx/nginx.conf"
 NGINX_DROP_IN = "/etc/nginx/conf.d/biomed-cert-hygiene-tls.conf"

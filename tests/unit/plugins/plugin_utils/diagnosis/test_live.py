@@ -13,18 +13,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnose_live import diagnose_live
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnosis import diagnosis, page, terminal
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import load_policy
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._texts import places
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.live import diagnose_live
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.page import diagnosis, page, terminal
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels import places
 
 NOW = datetime(2026, 11, 22, 18, tzinfo=timezone.utc)
 ROOT, OTHER = "ab" * 32, "cd" * 32
 YEAR = 365 * 86400
 DEVICE_NAME, PEER_NAME = "echo-004.hopital.example", "pacs.hopital.example"
 VERSIONS = ("SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
-REASONS = load_data("diagnosis_live")["reasons"]
+REASONS = load_data("diagnosis/diagnosis_live")["reasons"]
 
 
 def at(days: float) -> str:

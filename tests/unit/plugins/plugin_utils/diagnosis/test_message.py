@@ -9,19 +9,19 @@ import re
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnose import diagnose_input, diagnose_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnose_clues import Clue, settle
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnose_rules import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.clues import Clue, settle
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.message import diagnose_input, diagnose_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.rules import (
     FILES,
     expand,
     fold,
     load_rules,
     lower,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnose_text import MAX_TEXT, read_clues
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.text import MAX_TEXT, read_clues
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 
-DATA = load_data("diagnosis")
+DATA = load_data("diagnosis/diagnosis")
 CATEGORIES = list(DATA["categories"])
 CLOSED = {
     *("expired", "clock_skew", "protocol_mismatch", "unknown_ca", "hostname_mismatch", "connection_reset"),
@@ -146,7 +146,7 @@ def test_the_closed_list_and_the_data_agree() -> None:
 
 def test_every_rule_is_well_made() -> None:
     for name in FILES:
-        for entry in load_data(f"tls_errors/{name}")["rules"]:
+        for entry in load_data(f"diagnosis/tls_errors/{name}")["rules"]:
             assert {"stack", "level"} <= set(entry), entry
             assert set(entry) & {"phrases", "loose", "anchors"}, entry
             assert ("pattern" in entry) == ("anchors" in entry), entry

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnose import diagnose_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnose_live import Said
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnosis import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.live import Said
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.message import diagnose_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.page import (
     diagnosis,
     own_language,
     page,
     terminal,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnosis_plan import PlanRefused, diagnosis_plan
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.plan import PlanRefused, diagnosis_plan
 
 NOW = datetime(2026, 11, 22, 18, tzinfo=timezone.utc)
 SERVER = "peer:pacs.hopital.example:2762"

@@ -12,9 +12,9 @@ import pytest
 from diagnose import ordinary
 from diagnose.judge import HERE, Message, examples, messages, right, sentences
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _diagnose_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnose import diagnose_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._diagnose_rules import Rule, fold, load_rules, lower
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis import text as diagnosis_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.message import diagnose_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.rules import Rule, fold, load_rules, lower
 
 UNKNOWN = ["unknown"]
 
@@ -121,7 +121,7 @@ def spent(rule: Rule, text: str) -> float:
     folded = fold(text)
     hay = lower(text) if rule.plain else folded
     started = time.process_time()
-    for _clue in _diagnose_text._of_rule(rule, hay, folded, text):
+    for _clue in diagnosis_text._of_rule(rule, hay, folded, text):
         pass
     return time.process_time() - started
 

@@ -12,17 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._check_clock import judge_clock
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._clock import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.clock import judge_clock
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.clock import (
     ClockEstimate,
     believable,
     clock_effect,
     estimate_clock,
     moment_text,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._endpoint_facts import Link
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import load_policy
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._visits import Visit
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import Link
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import Visit
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
 
 NOW = datetime(2026, 11, 22, 18, tzinfo=timezone.utc)
 DAY = 86400.0

@@ -18,18 +18,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.login_schema import faults
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _assess
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._assess import assess_device
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import find_reason, load_checklist
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import load_policy
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._settle import CONTRADICTIONS, settle
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._summary import summarize_device
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._texts import finding_actions, finding_message
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess import device as assess
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.device import assess_device
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.settle import CONTRADICTIONS, settle
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary import summarize_device
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import find_reason, load_checklist
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels import finding_actions, finding_message
 
 HERE = Path(__file__)
 NOW = datetime(2026, 11, 22, 18, tzinfo=timezone.utc)
-LOGINS = yaml.safe_load(HERE.with_name("login_observations.yml").read_text(encoding="utf-8"))
+LOGINS = yaml.safe_load((HERE.parents[1] / "assess" / "login_observations.yml").read_text(encoding="utf-8"))
 
 
 def leaf(**changes: Any) -> dict[str, Any]:
@@ -229,9 +229,9 @@ def test_a_client_alone_shows_its_own_certificate() -> None:
     """What it uses as a client stands for the certificate that it does not serve."""
     findings = assess_device(card(endpoints=[]), [gateway(), *whole()[1:]], load_policy(), NOW)
     endpoints = {
-        check: {item["endpoint"] for item in findings if item["check"] == check} for check in _assess._FILE_CHECKS
+        check: {item["endpoint"] for item in findings if item["check"] == check} for check in assess._FILE_CHECKS
     }
-    assert endpoints == {check: {"client:/etc/stunnel/client.pem"} for check in _assess._FILE_CHECKS}
+    assert endpoints == {check: {"client:/etc/stunnel/client.pem"} for check in assess._FILE_CHECKS}
     unseen = assess_device(card(endpoints=[]), [gateway()], load_policy(), NOW)
     assert [item["reason"] for item in unseen if item["check"] == "certificate_validity"] == ["endpoint_not_declared"]
 

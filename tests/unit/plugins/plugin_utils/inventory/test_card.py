@@ -10,7 +10,7 @@ from datetime import date
 import pytest
 import yaml
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import (
     card_from_dictionary,
     device_card,
     distinct_peers,

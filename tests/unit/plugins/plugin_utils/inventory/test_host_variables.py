@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._host_variables import HostVariables, is_plain
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.host_variables import (
+    HostVariables,
+    is_plain,
+)
 
 
 class Hosts(dict[str, dict[str, Any]]):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._work_order import read_work_order
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.work_order import read_work_order
 
 NUMBERS = {"echo-004": "DM-00412", "mri-002": "DM-00233", "mri-002-workstation": "DM-00233", "ct-001": ""}
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _report_observations as module
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_observations import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation import collection as module
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.collection import (
     ObservationError,
     Observations,
 )

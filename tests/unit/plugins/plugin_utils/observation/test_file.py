@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._observation_file import append_observation
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.file import append_observation
 
 LARGE = "x" * 200_000
 

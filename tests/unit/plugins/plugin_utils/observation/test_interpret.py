@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.interpret import (
     VantageClock,
     certificates_of,
     intermediates_of,
@@ -22,7 +22,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._interpret imp
     unvisited,
     vantage_clock,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._trust import TrustJudge
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.judge import TrustJudge
 from ansible_collections.biomed.cert_hygiene.tests.unit import pki_factory as pki
 
 

@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 from unit.login_schema import faults
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._access_plan import (
-    AccessPlan,
-    access_observation,
-    plan_access,
-)
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._inventory import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import (
     clinical_login,
     device_card,
     reach_card,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import read_profile
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.access_plan import (
+    AccessPlan,
+    access_observation,
+    plan_access,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import read_profile
 
 HOST: dict[str, Any] = {
     "device_address": "192.0.2.14",

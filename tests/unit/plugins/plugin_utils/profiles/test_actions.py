@@ -17,12 +17,12 @@ import jsonschema
 import pytest
 import yaml
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _profile_actions
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import ProfileError, read_profile
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_actions import UploadRootCa
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles import actions as profile_actions
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.actions import UploadRootCa
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import ProfileError, read_profile
 
-ROOT = Path(__file__).resolve().parents[4]
-SCHEMA = ROOT / "plugins" / "plugin_utils" / "schemas" / "device_profile.schema.json"
+ROOT = Path(__file__).resolve().parents[5]
+SCHEMA = ROOT / "plugins" / "plugin_utils" / "profiles" / "device_profile.schema.json"
 JUDGE = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
 PAGES = ("docs/en/device_profiles.md", "docs/fr/profils_dm.md")
 
@@ -80,10 +80,10 @@ def test_the_pages_show_right_examples_and_name_every_key() -> None:
     for data in (shell(SHELL_ACTIONS), page(PAGE_ACTIONS), page({**PAGE_ACTIONS, "add": JSON_ADD})):
         assert [error.message for error in JUDGE.iter_errors(data)] == []
         read(data)
-    known = _profile_actions._TRUSTED_KEYS | _profile_actions._DIALOGUE_KEYS | _profile_actions._REQUEST_KEYS
+    known = profile_actions._TRUSTED_KEYS | profile_actions._DIALOGUE_KEYS | profile_actions._REQUEST_KEYS
     for name in PAGES:
         text = (ROOT / name).read_text(encoding="utf-8")
-        for word in (*known, *_profile_actions._MULTIPART_KEYS, *_profile_actions._VALUES, "send", "until"):
+        for word in (*known, *profile_actions._MULTIPART_KEYS, *profile_actions._VALUES, "send", "until"):
             assert f"`{word}`" in text or f"{word}:" in text, f"{name}: {word}"
 
 

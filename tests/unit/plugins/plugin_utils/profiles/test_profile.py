@@ -16,16 +16,16 @@ import jsonschema
 import pytest
 import yaml
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _profile
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles import profile as profiles_profile
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import (
     ProfileBook,
     ProfileError,
     read_profile,
 )
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 SCHEMA = json.loads(
-    (ROOT / "plugins" / "plugin_utils" / "schemas" / "device_profile.schema.json").read_text(encoding="utf-8")
+    (ROOT / "plugins" / "plugin_utils" / "profiles" / "device_profile.schema.json").read_text(encoding="utf-8")
 )
 JUDGE = jsonschema.Draft202012Validator(SCHEMA)
 PAGES = ("docs/en/device_profiles.md", "docs/fr/profils_dm.md")
@@ -39,7 +39,7 @@ def examples(page: str) -> list[Any]:
 
 
 def builtin() -> list[Path]:
-    return sorted((ROOT / "plugins" / "plugin_utils" / "profiles").glob("*.yml"))
+    return sorted((ROOT / "plugins" / "plugin_utils" / "profiles" / "book").glob("*.yml"))
 
 
 def test_the_schema_is_one() -> None:
@@ -84,13 +84,13 @@ def test_the_pages_name_every_builtin_profile_fact_and_key() -> None:
         text = (ROOT / page).read_text(encoding="utf-8")
         for word in (
             *(path.stem for path in builtin()),
-            *_profile.FACTS,
-            *(field for fields in _profile.ENTRIES.values() for field in fields),
-            *(form for forms in _profile.KINDS.values() for form in forms[:2] if form != "text"),
-            *_profile._FACT_KEYS,
-            *_profile._SSH_KEYS - {"port"},
-            *_profile.AUTHENTICATIONS,
-            *_profile.ACTIONS,
+            *profiles_profile.FACTS,
+            *(field for fields in profiles_profile.ENTRIES.values() for field in fields),
+            *(form for forms in profiles_profile.KINDS.values() for form in forms[:2] if form != "text"),
+            *profiles_profile._FACT_KEYS,
+            *profiles_profile._SSH_KEYS - {"port"},
+            *profiles_profile.AUTHENTICATIONS,
+            *profiles_profile.ACTIONS,
         ):
             assert f"`{word}`" in text or f"{word}:" in text, f"{page}: {word}"
 
@@ -400,7 +400,7 @@ def test_a_mistake_never_shows_a_factory_password(tmp_path: Path) -> None:
     ):
         (tmp_path / "mine.yml").write_text(yaml.safe_dump(CLI) + text, encoding="utf-8")
         with pytest.raises(ProfileError) as mistake:
-            _profile._load.__wrapped__(str(tmp_path / "mine.yml"))
+            profiles_profile._load.__wrapped__(str(tmp_path / "mine.yml"))
         assert "hunter2" not in str(mistake.value)
 
 

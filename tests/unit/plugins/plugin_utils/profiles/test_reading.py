@@ -15,10 +15,14 @@ import pytest
 import yaml
 from unit.login_schema import faults
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile import Profile, ProfileBook, read_profile
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._profile_reading import SUBSETS, read_answers
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import (
+    Profile,
+    ProfileBook,
+    read_profile,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.reading import SUBSETS, read_answers
 
-PAGE = Path(__file__).resolve().parents[4] / "docs" / "en" / "device_profiles.md"
+PAGE = Path(__file__).resolve().parents[5] / "docs" / "en" / "device_profiles.md"
 SAVED = Path(__file__).with_name("appliances")
 ASKED = 1795366810.0
 

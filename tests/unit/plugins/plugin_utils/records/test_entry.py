@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._attestations import load_attestations
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._waivers import load_waivers
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attestations import load_attestations
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waivers import load_waivers
 
 ATTESTATION = {"check": "label", "device": "d", "result": "pass", "by": "A", "on": "2026-09-01", "until": "2027-09-01"}
 WAIVER = {"check": "tls_versions", "device": "d", "reason": "obsolete_versions_accepted", "justification": "j",

@@ -14,23 +14,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._assess import assess_device
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._attestation_sheet import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.device import assess_device
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary import summarize
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attestations import (
+    load_attestation_file,
+    load_attestations,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.files import (
+    RecordFileError,
+    decode_records,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waivers import load_waiver_file, load_waivers
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.attestation_sheet import (
     FIELDS,
     attestation_sheet,
     needs_person,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._attestations import (
-    load_attestation_file,
-    load_attestations,
-)
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import load_policy
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._record_files import (
-    RecordFileError,
-    decode_records,
-)
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._summary import summarize
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._waivers import load_waiver_file, load_waivers
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
 
 NOW = datetime(2026, 11, 22, 18, tzinfo=timezone.utc)
 HEAD = "device;check;endpoint;result;by;on;until;note\n"

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _report_folder as folder
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_folder import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report import folder as folder
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.folder import (
     MARKER,
     Preview,
     ReportFolderError,
@@ -355,7 +355,7 @@ def test_a_failing_second_rename_puts_the_former_report_back(dest: Path, monkeyp
 
 KILLED = textwrap.dedent("""
     import os, signal, sys
-    from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _report_folder as folder
+    from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report import folder as folder
 
     dest, way, step = sys.argv[1], sys.argv[2], int(sys.argv[3])
     seen = 0

@@ -23,32 +23,34 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 from jsonschema import Draft202012Validator
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _report_html, _report_run, _texts
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._attestations import load_attestations
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import describe_policy, load_policy
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_csv import guarded
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_fleet import Fleet
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_folder import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report import html as report_html
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report import run
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import labels
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attestations import load_attestations
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import describe_policy, load_policy
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.csv import guarded
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.fleet import Fleet
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.folder import (
     Preview,
     Staging,
     look_at,
     sheet_name,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_html import css_string
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_observations import Observations
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_run import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.html import css_string
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.collection import Observations
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.run import (
     FaultError,
     Rules,
     build_report,
     verdicts_in,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_sheet import LITERAL_DAYS
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_words import load_words
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._summary import summarize
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._waivers import load_waivers
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.sheet import LITERAL_DAYS
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import load_words
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary import summarize
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waivers import load_waivers
 
-PLUGIN_UTILS = Path(_report_run.__file__).parent
+PLUGIN_UTILS = Path(run.__file__).parents[1]
 NOW = datetime(2026, 11, 22, 17, 0, tzinfo=timezone.utc)
 DAY = timedelta(days=1)
 VERSIONS = ("SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
@@ -478,10 +480,10 @@ def test_hostile_text_is_shown_and_does_nothing(report: Path) -> None:
 
 
 def test_a_text_that_slipped_through_is_still_made_safe_by_the_last_net() -> None:
-    template = _report_html._environment("fr").from_string("{{ text }}{{ nothing }}{{ number }}")
+    template = report_html._environment("fr").from_string("{{ text }}{{ nothing }}{{ number }}")
     assert template.render(text="\u202e<b>\x00", nothing=None, number=3) == "[U+202E]&lt;b&gt;[U+0000]3"
     with pytest.raises(UndefinedError):
-        _report_html._environment("fr").from_string("{{ misspelt }}").render()
+        report_html._environment("fr").from_string("{{ misspelt }}").render()
 
 
 @pytest.mark.parametrize("text", ['"; } x { y', "</style><b>", "\\", "é\u202e", "a b-1"])
@@ -560,10 +562,10 @@ def test_every_failure_is_on_the_sheet_of_its_device(report: Path) -> None:
             assert (shown == 0) == (failures == [])
             assert shown <= len(failures)
             for finding in failures:
-                title = _texts.reason_title(finding["check"], finding["reason"], language)
+                title = labels.reason_title(finding["check"], finding["reason"], language)
                 assert plain(title) in page.text
             for finding in line["findings"]:
-                assert plain(_texts.check_title(finding["check"], language)) in page.text
+                assert plain(labels.check_title(finding["check"], language)) in page.text
 
 
 def words_with(node: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -577,7 +579,7 @@ def words_with(node: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, An
 
 
 def test_every_word_is_there_in_both_languages_with_the_same_places() -> None:
-    found = list(words_with(load_data("report_texts")))
+    found = list(words_with(load_data("words/report_texts")))
     assert len(found) > 100
     for path, node in found:
         assert set(node) == {"fr", "en"}, path
@@ -652,7 +654,7 @@ def test_what_it_has_to_do_is_a_letter_that_is_ready_to_send(report: Path) -> No
         if finding["status"] == "fail" and finding["owner"] == "it"
     ]
     assert its
-    titles = {plain(_texts.reason_title(finding["check"], finding["reason"], "en")) for finding in its}
+    titles = {plain(labels.reason_title(finding["check"], finding["reason"], "en")) for finding in its}
     numbered = [line.split(". ", 1)[1] for line in letter if re.match(r"\d+\. ", line)]
     assert {line.split(" – ")[0] for line in numbered} == titles
     assert len([line for line in letter if line.startswith("   – ")]) >= len(titles)
@@ -664,7 +666,7 @@ def test_where_it_has_nothing_to_do_there_is_no_letter(report: Path) -> None:
 
 def test_what_is_alike_on_two_ports_is_said_once(report: Path) -> None:
     page = text_of(report, "echo-004", "en")
-    title = plain(_texts.reason_title("certificate_validity", "expires_within_window", "en"))
+    title = plain(labels.reason_title("certificate_validity", "expires_within_window", "en"))
     assert page.count(f". {title}") == 1
     assert "https:443, dicom:2762" in page
     assert "server pacs.hopital.example:2762" in page
@@ -702,7 +704,7 @@ def test_what_was_not_looked_at_is_named_endpoint_by_endpoint(tmp_path: Path) ->
     endpoints = [{"port": port, "service": "https"} for port in (443, 8443)]
     make(tmp_path / "report", "en", [card("x", endpoints=endpoints)])
     text = Page(tmp_path / "report" / "devices" / sheet_name("x")).text
-    title = _texts.check_title("certificate_key", "en")
+    title = labels.check_title("certificate_key", "en")
     assert f"{title} (https:443)" in text
     assert f"{title} (https:8443)" in text
 
@@ -817,7 +819,7 @@ def test_why_things_were_not_assessed_is_counted(report: Path) -> None:
     assert len(reasons) > 5
     for reason, check in reasons.items():
         devices = sum(any(f["reason"] == reason for f in line["findings"]) for line in found)
-        assert plain(f"{_texts.reason_title(check, reason, 'en')} {devices} ") in text
+        assert plain(f"{labels.reason_title(check, reason, 'en')} {devices} ") in text
 
 
 def test_the_rules_applied_are_on_the_page_and_in_the_summary(report: Path) -> None:
@@ -836,7 +838,7 @@ def test_the_first_page_leads_to_both_languages(report: Path) -> None:
 
 
 def schema(name: str) -> Draft202012Validator:
-    loaded = json.loads((PLUGIN_UTILS / "schemas" / f"{name}.schema.json").read_text(encoding="utf-8"))
+    loaded = json.loads(next(PLUGIN_UTILS.glob(f"*/{name}.schema.json")).read_text(encoding="utf-8"))
     Draft202012Validator.check_schema(loaded)
     return Draft202012Validator(loaded)
 
@@ -864,12 +866,12 @@ def test_the_summary_schema_bites(report: Path, spoil: Any) -> None:
 
 def test_the_checks_of_the_schema_are_those_of_the_checklist() -> None:
     known = schema("summary").schema["$defs"]["check"]["enum"]  # type: ignore[index,call-overload]
-    assert set(known) == set(load_data("checklist")["checks"])
+    assert set(known) == set(load_data("rules/checklist")["checks"])
 
 
 def test_the_sources_of_the_schema_are_those_that_have_a_name() -> None:
     known = schema("summary").schema["$defs"]["finding"]["properties"]["source"]["enum"]  # type: ignore[index,call-overload]
-    assert set(known) == set(load_data("labels")["source"])
+    assert set(known) == set(load_data("words/labels")["source"])
 
 
 def test_observations_keep_to_their_schema() -> None:
@@ -892,7 +894,7 @@ def test_the_summary_has_one_device_a_line_and_no_character_that_breaks_a_reader
 
 
 def test_numbers_that_json_does_not_have_become_null() -> None:
-    assert _report_run.to_json({"a": float("nan"), "b": [float("inf"), 1.5]}) == b'{"a":null,"b":[null,1.5]}'
+    assert run.to_json({"a": float("nan"), "b": [float("inf"), 1.5]}) == b'{"a":null,"b":[null,1.5]}'
 
 
 def rows(report: Path, language: str) -> list[list[str]]:
@@ -948,18 +950,18 @@ def test_a_formula_is_guarded(text: str | None, cell: str) -> None:
 def test_a_device_that_cannot_be_judged_does_not_take_the_fleet_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge = _report_run.assess_device
+    judge = run.assess_device
 
     def fragile(device: Mapping[str, Any], *rest: Any) -> list[dict[str, Any]]:
         if device.get("consent") and device["name"] == "bad":
             raise KeyError("surprise")
         return judge(device, *rest)
 
-    monkeypatch.setattr(_report_run, "assess_device", fragile)
+    monkeypatch.setattr(run, "assess_device", fragile)
     fleet, _changed = make(tmp_path / "report", "en", [card("good"), card("bad")])
     assert len(fleet.warnings) == 1
     assert (
-        "1 of 2 device(s) could not be judged, the first 'bad': KeyError: 'surprise' (test_report" in fleet.warnings[0]
+        "1 of 2 device(s) could not be judged, the first 'bad': KeyError: 'surprise' (test_pages" in fleet.warnings[0]
     )
     found = {line["device"]: line for line in summary(tmp_path / "report")["devices"]}
     assert found["bad"]["verdict"] == "incomplete"

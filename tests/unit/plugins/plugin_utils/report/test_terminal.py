@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_terminal import MOST_URGENT, fleet_table
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import cells
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.terminal import MOST_URGENT, fleet_table
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import cells
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import (
     OWNERS,
     SEVERITIES,
     STATUSES,
@@ -23,8 +23,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist imp
     load_checklist,
     require_language,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._texts import _KINDS, places
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels import _KINDS, places
 
 CHECKS = {
     "certificate_validity": "annex 1, 1",
@@ -229,7 +229,7 @@ def test_languages() -> None:
 
 
 def test_the_data_has_no_unknown_key() -> None:
-    data = load_data("checklist")
+    data = load_data("rules/checklist")
     assert set(data) == {"shared", "peer_owner", "vendor_actions", "common_notes", "checks", "common_reasons"}
     check_keys = {"annex", "level", "source", "owner", "attested_severity", "title", "text", "references", "reasons"}
     reason_keys = {"status", "severity", "owner", "title", "message", "notes", "actions", "peer", "later", "person"}

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._policy import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import (
     PolicyError,
     describe_policy,
     load_policy,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 
 KEYS = {
     "renewal_window", "plan_days", "urgent_days", "plan_fraction", "urgent_fraction", "clock_offset_tolerance",
@@ -140,7 +140,7 @@ def test_what_is_refused_is_named(overrides: Any, said: list[str]) -> None:
 @pytest.mark.parametrize("language", ["fr", "en"])
 def test_every_key_is_described(language: str) -> None:
     rows = describe_policy(language)
-    assert [row["key"] for row in rows] == list(load_data("policy"))
+    assert [row["key"] for row in rows] == list(load_data("rules/policy"))
     for row in rows:
         assert len(row["description"]) > 15 and row["accepts"]
 

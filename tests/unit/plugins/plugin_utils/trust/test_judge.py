@@ -22,13 +22,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _signatures
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.judge import TrustJudge
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import signatures
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.certificate import name_key
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import (
     CertificateSourceError,
     load_certificates,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._trust import TrustJudge
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._x509 import name_key
 from ansible_collections.biomed.cert_hygiene.tests.unit import pki_factory as pki
 
 NOW = pki.NOW
@@ -688,7 +688,7 @@ def test_a_signature_counts_for_its_own_key_alone(kind: str, signer: str) -> Non
     def check(label: str, key_kind: str) -> bool | None:
         public = pki.key(key_kind, label).public_key()
         spki = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-        return _signatures.verify(spki, algorithm, tbs, signature)
+        return signatures.verify(spki, algorithm, tbs, signature)
 
     assert check("own", signer) is True
     assert check("other", kind) is False
@@ -746,13 +746,13 @@ def test_the_anchors_own_signature_does_not_count() -> None:
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     calls = itertools.count()
-    original = _signatures.verify
+    original = signatures.verify
 
     def counting(*arguments: Any) -> bool | None:
         next(calls)
         return original(*arguments)
 
-    monkeypatch.setattr(_signatures, "verify", counting)
+    monkeypatch.setattr(signatures, "verify", counting)
     return lambda: next(calls)
 
 

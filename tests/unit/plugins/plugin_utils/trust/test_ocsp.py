@@ -15,7 +15,11 @@ from cryptography.x509 import ocsp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._ocsp import OcspError, build_request, read_answer
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.ocsp import (
+    OcspError,
+    build_request,
+    read_answer,
+)
 from ansible_collections.biomed.cert_hygiene.tests.unit import pki_factory as pki
 
 ISSUER = pki.make("Hospital Issuing", ca=True)

@@ -19,15 +19,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._der import DerError
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._revocation import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.judge import TrustJudge
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.revocation import (
     CrlSourceError,
     RevocationBook,
     load_crls,
     parse_crl,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._trust import TrustJudge
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._x509 import parse_certificate
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.certificate import parse_certificate
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
 from ansible_collections.biomed.cert_hygiene.tests.unit import pki_factory as pki
 
 NOW = pki.NOW

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._private_folder import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.private_folder import (
     FolderError,
     private_folder,
     write_new,

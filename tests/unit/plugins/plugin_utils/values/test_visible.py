@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._report_visible import cells, fit, visible
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import cells, fit, visible
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._task_options import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.options import (
     anchor_texts,
     at_least,
     local_source,

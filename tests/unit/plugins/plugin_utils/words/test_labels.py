@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _texts as texts
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._checklist import find_reason, load_checklist
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._data_files import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import find_reason, load_checklist
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import labels as texts
 
 DAY = 86400
 NB = "\u00a0"
@@ -348,7 +348,7 @@ def test_a_finding_that_nobody_knows_is_shown_as_it_is(made: dict[str, Any]) -> 
 
 
 def test_the_labels_speak_both_languages() -> None:
-    labels = load_data("labels")
+    labels = load_data("words/labels")
     months = labels["months"]
     assert len(months["fr"]) == len(months["en"]) == 12
     for group, entries in labels.items():

@@ -23,8 +23,8 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import _der
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import der
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import (
     CertificateSourceError,
     describe_certificate,
     load_certificates,
@@ -517,21 +517,21 @@ def test_what_a_strict_reader_accepts_is_read_alike(data: bytes) -> None:
     ],
 )
 def test_object_identifiers(text: str, content: str) -> None:
-    assert _der.dotted(bytes.fromhex(content)) == text
-    assert _der.oid(text) == bytes.fromhex(content)
+    assert der.dotted(bytes.fromhex(content)) == text
+    assert der.oid(text) == bytes.fromhex(content)
 
 
 @pytest.mark.parametrize("content", ["", "80", "2a86", "2a" + "81" * 64 + "01"])
 def test_an_unusable_object_identifier(content: str) -> None:
-    with pytest.raises(_der.DerError):
-        _der.dotted(bytes.fromhex(content))
+    with pytest.raises(der.DerError):
+        der.dotted(bytes.fromhex(content))
 
 
 @pytest.mark.parametrize(
     ("content", "value"), [("00", ""), ("0780", "80"), ("05ff", "e0"), ("03a0ff", "a0f8"), ("00a0", "a0")]
 )
 def test_bits_that_do_not_count_are_cleared(content: str, value: str) -> None:
-    assert _der.bits(bytes.fromhex(content)).hex() == value
+    assert der.bits(bytes.fromhex(content)).hex() == value
 
 
 # --- sources --------------------------------------------------------------------------------------------------------

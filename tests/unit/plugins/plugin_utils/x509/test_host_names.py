@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._certificates import describe_certificate
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils._names import (
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import describe_certificate
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.host_names import (
     ip_of,
     name_match,
     names_only_in_common_name,
