@@ -34,14 +34,16 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests")]
 
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.hello import (  # noqa: E402
+    client_hello,
+    further_hellos,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import (  # noqa: E402
     SSLV2,
     TLS10,
     TLS11,
     TLS12,
     TLS13,
-    client_hello,
-    further_hellos,
 )
 from fuzz.configuration_targets import SPLIT  # noqa: E402
 from fuzz.mutate import join_chain, join_records, join_script  # noqa: E402

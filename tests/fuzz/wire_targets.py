@@ -28,7 +28,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire impor
     parse_certificate_message,
     sslv2_server_hello,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit import device
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit import endpoint
 from fuzz.fakes import FakeStream, TlsPeer, pieces, run
 from fuzz.hostile import Material
 from fuzz.registry import MAX_BYTES, NOW, TARGETS, Shape, Target, rng_of, safe_json, target
@@ -165,7 +165,7 @@ def _preamble(service: str, data: bytes) -> Shape:
         outcome = "started"
     except (starttls.StartTlsRefused, starttls.WrongProtocol) as refusal:
         assert len(refusal.said) <= _MAX_SAID
-        safe_json(device.printable(refusal.said))
+        safe_json(endpoint.printable(refusal.said))
         return type(refusal).__name__, stream.sent
     except (starttls.ConnectionClosed, PeerReset, DeadlineExpired) as ended:
         return type(ended).__name__, stream.sent

@@ -13,6 +13,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.exchange import Answer
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.hello import (
+    can_be_server_name,
+    client_hello,
+    further_hellos,
+    sslv2_client_hello,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.random_clock import looks_like_a_clock
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.suites import cipher_name
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import (
@@ -29,10 +35,6 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire impor
     VERSION_NAMES,
     WALK_ORDER,
     ServerHello,
-    can_be_server_name,
-    client_hello,
-    further_hellos,
-    sslv2_client_hello,
 )
 
 #: ask(hello, whole, sslv2) -> Answer, on a connection of its own

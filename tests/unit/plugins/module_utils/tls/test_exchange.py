@@ -19,12 +19,14 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.exchange i
     exchange_hello,
     exchange_sslv2,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.hello import (
+    client_hello,
+    sslv2_client_hello,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import (
     TLS12,
     TLS13,
     Sslv2Hello,
-    client_hello,
-    sslv2_client_hello,
 )
 
 ROOT = pki.make("Exchange root", ca=True)
