@@ -14,8 +14,8 @@ from unittest import mock
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust import ocsp as trust_ocsp
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust import revocation
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.judge import TrustJudge
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import certificate as x509_certificate
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import signatures
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.certificate import parse_certificate
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import describe_certificate
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.host_names import name_match
@@ -86,7 +86,7 @@ def _sound_bodies() -> frozenset[bytes]:
     """The signed part of every certificate that the authorities of the corpus signed."""
     chains = [split_chain(path.read_bytes()) for path in (CORPUS / "chain").glob("seed-*.bin")]
     ders = [der for chain in chains for der in chain] + list(pki())
-    return frozenset(x509_certificate.parse_certificate(der).tbs for der in ders)
+    return frozenset(parse_certificate(der).tbs for der in ders)
 
 
 _STATUSES = {
@@ -111,7 +111,7 @@ def judge(data: bytes) -> Shape:
     assert verdict["status"] in _STATUSES
     assert len(verdict["detail"]) < 4000
     if verdict["status"] == "trusted":
-        assert x509_certificate.parse_certificate(chain[0]).tbs in _sound_bodies(), "a false pass"
+        assert parse_certificate(chain[0]).tbs in _sound_bodies(), "a false pass"
     return verdict["status"], verdict["cause"]
 
 

@@ -29,10 +29,10 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls import sta
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import ServerFlight
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import ProfileBook
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.judge import TrustJudge
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import certificate as x509
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import signatures
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import describe_certificate
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.host_names import name_match
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.names import name_key, name_text
 from fuzz import der_tree
 from fuzz.fakes import FakeStream, run
 from fuzz.hostile import certificates, message, records, server_hello
@@ -403,7 +403,7 @@ def test_what_is_remembered_of_hostile_names_stays_small() -> None:
         before, _peak = tracemalloc.get_traced_memory()
         for index in range(12):
             hostile = name(*[b"x%05d" % index] * 800)
-            assert x509.name_text(hostile) and x509.name_key(hostile)
+            assert name_text(hostile) and name_key(hostile)
         gc.collect()
         after, _peak = tracemalloc.get_traced_memory()
     finally:

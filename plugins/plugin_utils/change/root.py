@@ -16,8 +16,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.certifi
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.fingerprints import plain_fingerprint
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import certificate as x509
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import signatures
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.certificate import parse_certificate
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import (
     describe_certificate,
     load_certificates,
@@ -67,7 +67,7 @@ def judged_root(sources: Sequence[Source], fingerprint: Any, policy: Mapping[str
             f"its SHA-256 fingerprint is {facts['fingerprint_sha256']}, and {asked} was expected: this is another "
             "certificate. Ask the authority, by another way than the file came, before anything else"
         )
-    certificate = x509.parse_certificate(found[0])
+    certificate = parse_certificate(found[0])
     subject = visible(facts["subject"], 200)
     if not certificate.is_ca:
         raise RootRefused(f"{subject} is no certificate of an authority (basic constraints: CA is not set)")

@@ -39,13 +39,13 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.path_rul
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.paths import Findings, Path, PathFinder
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.revocation import Crl, RevocationBook, load_crls
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import certificate as x509
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.certificate import Certificate
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.certificate import Certificate, parse_certificate
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import (
     CertificateSourceError,
     moment_text,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.names import NameKey
 
 # What a server sends is read so far; real chains have fewer than ten.
 _MAX_SENT = 64
@@ -126,13 +126,13 @@ class TrustJudge:
         if not self._paths.has_anchors:
             return _result(Problem("not_assessed", "no_anchors", "no trust anchor was given"))
         try:
-            sent = [x509.parse_certificate(chain[0])]
+            sent = [parse_certificate(chain[0])]
         except DerError as exc:
             return _result(Problem("not_assessed", "leaf_unreadable", f"the certificate cannot be read: {exc}"))
         unreadable = None
         for data in dict.fromkeys(chain[1:_MAX_SENT]):
             try:
-                sent.append(x509.parse_certificate(data))
+                sent.append(parse_certificate(data))
             except DerError as exc:
                 unreadable = str(exc)
         if _is_reversed(sent):
@@ -237,7 +237,7 @@ class TrustJudge:
 def _anchors(given: Iterable[AnyCertificate]) -> Iterator[Certificate]:
     for number, anchor in enumerate(given, 1):
         try:
-            yield x509.parse_certificate(_der_of(anchor))
+            yield parse_certificate(_der_of(anchor))
         except DerError as exc:
             raise CertificateSourceError(
                 f"trust anchor number {number} is not a readable certificate ({exc}). Export it again."
@@ -248,7 +248,7 @@ def _authorities(given: Iterable[AnyCertificate]) -> Iterator[Certificate]:
     """Those that can be read and are authorities, each once: the same few come from every device of a run."""
     for data in dict.fromkeys(map(_der_of, given)):
         try:
-            certificate = x509.parse_certificate(data)
+            certificate = parse_certificate(data)
             if certificate.is_ca:
                 yield certificate
         except DerError:
@@ -275,7 +275,7 @@ def _is_reversed(sent: Sequence[Certificate]) -> bool:
         return False
 
 
-def _issuer_of_issuer(certificate: Certificate) -> Iterable[x509.NameKey]:
+def _issuer_of_issuer(certificate: Certificate) -> Iterable[NameKey]:
     try:
         identifier = certificate.authority_key_id
     except DerError:

@@ -10,25 +10,36 @@ nothing of a device, are not judged: a constraint on a form that the certificate
 
 from __future__ import annotations
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import certificate as x509
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.certificate import (
+    GN_DIRECTORY,
+    GN_DNS,
+    GN_IP,
+    Certificate,
+    Subtrees,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.names import (
+    common_name,
+    name_attributes,
+    name_key,
+)
 
-_JUDGED = (x509.GN_DNS, x509.GN_IP, x509.GN_DIRECTORY)
+_JUDGED = (GN_DNS, GN_IP, GN_DIRECTORY)
 
 # Names times constraints; real certificates stay below a thousand.
 _MAX_COMPARISONS = 50_000
 
 
-def allows(constraints: x509.Subtrees, certificate: x509.Certificate) -> bool | None:
+def allows(constraints: Subtrees, certificate: Certificate) -> bool | None:
     """Whether `constraints` allow every name of `certificate`; None when that cannot be judged. Raises DerError."""
     names = list(certificate.alt_names)
     forms = {tag for tag, _content in names}
-    if x509.name_attributes(certificate.subject):
-        names.append((x509.GN_DIRECTORY, certificate.subject))
-    if x509.GN_DNS not in forms and not certificate.is_ca:
+    if name_attributes(certificate.subject):
+        names.append((GN_DIRECTORY, certificate.subject))
+    if GN_DNS not in forms and not certificate.is_ca:
         host = _host_name(certificate)
         if host is not None:
-            names.append((x509.GN_DNS, host))
+            names.append((GN_DNS, host))
     if len(names) * (len(constraints.permitted) + len(constraints.excluded)) > _MAX_COMPARISONS:
         return None
     undecided = False
@@ -45,17 +56,17 @@ def allows(constraints: x509.Subtrees, certificate: x509.Certificate) -> bool | 
     return None if undecided else True
 
 
-def _host_name(certificate: x509.Certificate) -> bytes | None:
-    text = x509.common_name(certificate.subject)
+def _host_name(certificate: Certificate) -> bytes | None:
+    text = common_name(certificate.subject)
     if not text or not text.isascii() or "." not in text or not all(char.isalnum() or char in "-._*" for char in text):
         return None
     return text.encode("ascii")
 
 
 def _within(tag: int, name: bytes, base: bytes) -> bool:
-    if tag == x509.GN_DNS:
+    if tag == GN_DNS:
         return _dns_within(name.lower(), base.lower())
-    if tag == x509.GN_IP:
+    if tag == GN_IP:
         return _ip_within(name, base)
     return _directory_within(name, base)
 
@@ -77,5 +88,5 @@ def _ip_within(address: bytes, base: bytes) -> bool:
 
 
 def _directory_within(name: bytes, base: bytes) -> bool:
-    wanted = x509.name_key(base)
-    return x509.name_key(name)[: len(wanted)] == wanted
+    wanted = name_key(base)
+    return name_key(name)[: len(wanted)] == wanted

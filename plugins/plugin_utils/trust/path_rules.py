@@ -17,11 +17,11 @@ from typing import Literal
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust import name_constraints
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.paths import CONTRADICTS, fit
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import certificate
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import der as der
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import der
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.certificate import Certificate
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import moment_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.names import name_text
 
 Purpose = Literal["server", "client"]
 
@@ -88,7 +88,7 @@ class Problem:
 def shown(name: bytes) -> str | None:
     """A distinguished name for a person, cut when it is very long; None when it cannot be read."""
     try:
-        text = certificate.name_text(name)
+        text = name_text(name)
     except DerError:
         return None
     return text if len(text) <= _SHOWN_NAME else text[:_SHOWN_NAME] + "…"

@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import certificate as x509
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import signatures as x509_signatures
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import signatures
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.certificate import Certificate
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.names import NameKey
 
 # Far above any real chain.
 _MAX_DEPTH = 16
@@ -49,7 +49,7 @@ class Findings:
 
 @dataclass
 class _Walk:
-    pools: tuple[Mapping[x509.NameKey, list[Certificate]], ...]
+    pools: tuple[Mapping[NameKey, list[Certificate]], ...]
     visit: Callable[[Path], bool]
     findings: Findings = field(default_factory=Findings)
     steps: int = _MAX_STEPS
@@ -73,7 +73,7 @@ class PathFinder:
     def is_anchor(self, certificate: Certificate) -> bool:
         return certificate.der in self._anchors
 
-    def names_an_anchor(self, names: Iterable[x509.NameKey]) -> bool:
+    def names_an_anchor(self, names: Iterable[NameKey]) -> bool:
         """Whether one of `names` is the subject of an anchor."""
         return any(name in self._anchors_by_name for name in names)
 
@@ -181,11 +181,11 @@ def _verify(certificate: Certificate, issuer: Certificate) -> bool | None:
         signature = certificate.signature
     except DerError:
         return False
-    return x509_signatures.verify(issuer.spki, certificate.signature_algorithm, certificate.tbs, signature)
+    return signatures.verify(issuer.spki, certificate.signature_algorithm, certificate.tbs, signature)
 
 
-def _by_subject(certificates: Iterable[Certificate]) -> dict[x509.NameKey, list[Certificate]]:
-    found: dict[x509.NameKey, dict[bytes, Certificate]] = {}
+def _by_subject(certificates: Iterable[Certificate]) -> dict[NameKey, list[Certificate]]:
+    found: dict[NameKey, dict[bytes, Certificate]] = {}
     for certificate in certificates:
         found.setdefault(certificate.subject_key, {})[certificate.der] = certificate
     return {name: list(group.values()) for name, group in found.items()}

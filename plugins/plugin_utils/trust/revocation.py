@@ -13,12 +13,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import certificate as x509
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import der as der
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import signatures
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import sources as x509_sources
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import der, signatures
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.certificate import (
+    AUTHORITY_KEY_IDENTIFIER,
+    Certificate,
+    full_names,
+    read_extensions,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import moment_text, serial_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.names import NameKey, name_key
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.sources import Source, SourceError, SourceReader
 
 # The lists of the largest public authorities stay below.
 _MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -26,7 +31,7 @@ _MAX_FILE_BYTES = 64 * 1024 * 1024
 _REASON_CODE = der.oid("2.5.29.21")
 _CRL_NUMBER = der.oid("2.5.29.20")
 _ISSUING_DISTRIBUTION_POINT = der.oid("2.5.29.28")
-_KNOWN_EXTENSIONS = (_CRL_NUMBER, _ISSUING_DISTRIBUTION_POINT, x509.AUTHORITY_KEY_IDENTIFIER)
+_KNOWN_EXTENSIONS = (_CRL_NUMBER, _ISSUING_DISTRIBUTION_POINT, AUTHORITY_KEY_IDENTIFIER)
 _CRL_SIGN = 0x02
 
 # RFC 5280 section 5.3.1
@@ -46,7 +51,7 @@ _HOLD = "certificateHold"
 _REMOVED = "removeFromCRL"
 
 
-class CrlSourceError(x509_sources.SourceError):
+class CrlSourceError(SourceError):
     """A source of revocation lists that cannot be used; the message names it, says why and what to do."""
 
 
@@ -63,7 +68,7 @@ class Crl:
     """A revocation list as read; nothing about it is verified yet."""
 
     issuer: bytes
-    issuer_key: x509.NameKey
+    issuer_key: NameKey
     this_update: datetime
     next_update: datetime | None
     entries: Mapping[int, Entry]
@@ -116,14 +121,14 @@ def parse_crl(data: bytes) -> Crl:
             entries = _entries(data, first, last)
         elif tag == 0xA0:
             inner, end = der.expect(data, first, last, der.SEQUENCE)
-            extensions, sound = x509.read_extensions(data, inner, end)
+            extensions, sound = read_extensions(data, inner, end)
             if not sound:
                 raise DerError("an extension cannot be read, or stands twice")
     scope = _scope(extensions.get(_ISSUING_DISTRIBUTION_POINT, (False, b"\x30\x00"))[1])
     unknown = any(critical and kind not in _KNOWN_EXTENSIONS for kind, (critical, _value) in extensions.items())
     return Crl(
         issuer=issuer,
-        issuer_key=x509.name_key(issuer),
+        issuer_key=name_key(issuer),
         this_update=this_update,
         next_update=next_update,
         entries=entries,
@@ -151,7 +156,7 @@ def _scope(value: bytes) -> _Scope:
     for tag, _header, first, last in der.children(value, start, stop):
         if tag == 0x83 or (tag in (0x81, 0x82, 0x84, 0x85) and der.boolean(value[first:last])):
             flags.add(tag)
-    return _Scope(frozenset(flags), frozenset(x509.full_names(value, start, stop)))
+    return _Scope(frozenset(flags), frozenset(full_names(value, start, stop)))
 
 
 def _entries(data: bytes, start: int, stop: int) -> dict[int, Entry]:
@@ -173,7 +178,7 @@ def _entries(data: bytes, start: int, stop: int) -> dict[int, Entry]:
 
 def _reason(data: bytes, start: int, stop: int) -> str:
     first, last = der.expect(data, start, stop, der.SEQUENCE)
-    extensions, _sound = x509.read_extensions(data, first, last)
+    extensions, _sound = read_extensions(data, first, last)
     found = extensions.get(_REASON_CODE)
     if found is None:
         return "unspecified"
@@ -182,13 +187,13 @@ def _reason(data: bytes, start: int, stop: int) -> str:
     return _REASONS.get(der.integer(value[inner:end]), "unspecified")
 
 
-def load_crls(sources: Sequence[x509_sources.Source]) -> list[Crl]:
+def load_crls(sources: Sequence[Source]) -> list[Crl]:
     """Every revocation list in `sources`: paths (PEM or DER), PEM text, or the bytes of either.
 
     Raises CrlSourceError: no such file, a directory, no revocation list inside, a private key inside, an unreadable
     list.
     """
-    reader = x509_sources.SourceReader("revocation list", ("X509 CRL",), CrlSourceError, _MAX_FILE_BYTES)
+    reader = SourceReader("revocation list", ("X509 CRL",), CrlSourceError, _MAX_FILE_BYTES)
     found = []
     for number, source in enumerate(sources, 1):
         for label, data in reader.blocks(source, number):
@@ -215,7 +220,7 @@ class RevocationBook:
     """The revocation lists of a run, asked certificate by certificate."""
 
     def __init__(self, crls: Iterable[Crl]) -> None:
-        self._by_issuer: dict[x509.NameKey, list[Crl]] = {}
+        self._by_issuer: dict[NameKey, list[Crl]] = {}
         for crl in crls:
             self._by_issuer.setdefault(crl.issuer_key, []).append(crl)
         self._signed: dict[tuple[int, bytes], bool | None] = {}
@@ -223,7 +228,7 @@ class RevocationBook:
     def __bool__(self) -> bool:
         return bool(self._by_issuer)
 
-    def check(self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime) -> Revocation:
+    def check(self, certificate: Certificate, issuer: Certificate, now: datetime) -> Revocation:
         """What the lists of `issuer` say of `certificate` at `now`.
 
         Of several lists that cover the certificate the newest counts. An out-of-date list cannot say good, but a
@@ -255,7 +260,7 @@ class RevocationBook:
             return Revocation("not_assessed", f"{who}: the revocation list of its issuer is out of date since {since}")
         return Revocation("good", f"{who} is not in the revocation list of {moment_text(newest.this_update)}")
 
-    def _refusal(self, crl: Crl, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime) -> str | None:
+    def _refusal(self, crl: Crl, certificate: Certificate, issuer: Certificate, now: datetime) -> str | None:
         """Why a list says nothing about a certificate, if so."""
         if crl.this_update > now:
             return f"the revocation list of its issuer is not valid before {moment_text(crl.this_update)}"

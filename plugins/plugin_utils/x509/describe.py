@@ -13,11 +13,17 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import certificate as x509
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import der as der
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import signatures
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import sources as x509_sources
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import der, signatures
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.certificate import (
+    GN_DNS,
+    GN_IP,
+    MAX_CACHED_BYTES,
+    Certificate,
+    parse_certificate,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.names import common_name, name_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.sources import Source, SourceError, SourceReader
 
 _T = TypeVar("_T")
 
@@ -25,7 +31,7 @@ _T = TypeVar("_T")
 _MAX_FILE_BYTES = 16 * 1024 * 1024
 
 
-class CertificateSourceError(x509_sources.SourceError):
+class CertificateSourceError(SourceError):
     """A source of certificates that cannot be used; the message names it, says why and what to do."""
 
 
@@ -50,7 +56,7 @@ def describe_certificate(data: bytes) -> dict[str, Any]:
     is absent from a sound certificate. What is no certificate at all is {"error", "fingerprint_sha256", "pem"}.
     """
     data = bytes(data)
-    entry = dict(_describe(data) if len(data) <= x509.MAX_CACHED_BYTES else _describe.__wrapped__(data))
+    entry = dict(_describe(data) if len(data) <= MAX_CACHED_BYTES else _describe.__wrapped__(data))
     if "error" not in entry:
         entry["key"] = dict(entry["key"])
         entry["names"] = {kind: list(names) for kind, names in entry["names"].items()}
@@ -63,7 +69,7 @@ def describe_certificate(data: bytes) -> dict[str, Any]:
 def _describe(data: bytes) -> dict[str, Any]:
     identity = {"fingerprint_sha256": hashlib.sha256(data).hexdigest(), "pem": pem_text(data)}
     try:
-        certificate = x509.parse_certificate(data)
+        certificate = parse_certificate(data)
     except DerError as exc:
         return {"error": str(exc), **identity}
     unreadable = list(certificate.defects)
@@ -80,8 +86,8 @@ def _describe(data: bytes) -> dict[str, Any]:
     if not names_sound:
         unreadable.append("names")
     entry: dict[str, Any] = {
-        "subject": field("subject", lambda: x509.name_text(certificate.subject)),
-        "issuer": field("issuer", lambda: x509.name_text(certificate.issuer)),
+        "subject": field("subject", lambda: name_text(certificate.subject)),
+        "issuer": field("issuer", lambda: name_text(certificate.issuer)),
         "serial_number": serial_text(certificate.serial),
         "not_before": field("not_before", lambda: moment_text(certificate.not_before)),
         "not_after": field("not_after", lambda: moment_text(certificate.not_after)),
@@ -90,7 +96,7 @@ def _describe(data: bytes) -> dict[str, Any]:
             "signature_algorithm", lambda: signatures.algorithm_name(certificate.signature_algorithm)
         ),
         "names": names,
-        "common_name": field("common_name", lambda: x509.common_name(certificate.subject)),
+        "common_name": field("common_name", lambda: common_name(certificate.subject)),
         "is_ca": bool(field("is_ca", lambda: certificate.is_ca)),
         **identity,
     }
@@ -124,7 +130,7 @@ def der_of_entry(entry: Mapping[str, Any]) -> bytes:
     return base64.b64decode("".join(entry["pem"].splitlines()[1:-1]))
 
 
-def _names(certificate: x509.Certificate) -> tuple[dict[str, list[str]], bool]:
+def _names(certificate: Certificate) -> tuple[dict[str, list[str]], bool]:
     """The DNS names and IP addresses that a certificate carries, and whether all could be read."""
     names: dict[str, list[str]] = {"dns": [], "ip": []}
     try:
@@ -133,10 +139,10 @@ def _names(certificate: x509.Certificate) -> tuple[dict[str, list[str]], bool]:
         return names, False
     sound = True
     for tag, content in alt_names:
-        if tag == x509.GN_DNS:
+        if tag == GN_DNS:
             sound = sound and content.isascii()
             names["dns"].append(der.string(0x0C, content) or "")
-        elif tag == x509.GN_IP:
+        elif tag == GN_IP:
             try:
                 names["ip"].append(str(ipaddress.ip_address(content)))
             except ValueError:
@@ -144,14 +150,14 @@ def _names(certificate: x509.Certificate) -> tuple[dict[str, list[str]], bool]:
     return names, sound
 
 
-def load_certificates(sources: Sequence[x509_sources.Source]) -> list[bytes]:
+def load_certificates(sources: Sequence[Source]) -> list[bytes]:
     """The DER of every certificate in `sources`, in order, each once.
 
     A source is a path (PEM with one certificate or many, or DER), PEM text, or the bytes of either. Raises
     CertificateSourceError: no such file, a directory, no certificate inside, a private key inside, an unreadable
     certificate.
     """
-    reader = x509_sources.SourceReader(
+    reader = SourceReader(
         "certificate",
         ("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"),
         CertificateSourceError,
@@ -167,10 +173,10 @@ def load_certificates(sources: Sequence[x509_sources.Source]) -> list[bytes]:
 def _usable(label: str, data: bytes) -> bytes:
     """`data`, when all that an issuer needs can be read from it."""
     try:
-        certificate = x509.parse_certificate(data)
+        certificate = parse_certificate(data)
         if certificate.defects:
             raise DerError(", ".join(certificate.defects))
-        x509.name_text(certificate.subject)
+        name_text(certificate.subject)
         signatures.key_facts(certificate.spki)
         for moment in (certificate.not_before, certificate.not_after):
             moment_text(moment)

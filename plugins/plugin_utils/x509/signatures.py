@@ -14,7 +14,7 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import der as der
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import der
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
 
 try:

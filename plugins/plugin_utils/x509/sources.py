@@ -15,7 +15,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import der as der
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import der
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
 
 Source = str | bytes | os.PathLike[str]

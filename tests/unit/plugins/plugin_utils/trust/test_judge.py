@@ -24,11 +24,11 @@ from hypothesis import strategies as st
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.judge import TrustJudge
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import signatures
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.certificate import name_key
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import (
     CertificateSourceError,
     load_certificates,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.names import name_key
 from ansible_collections.biomed.cert_hygiene.tests.unit import pki_factory as pki
 
 NOW = pki.NOW
