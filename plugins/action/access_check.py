@@ -19,12 +19,9 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import (
-    clinical_login,
-    device_card,
-    reach_card,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import device_card
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.host_variables import HostVariables
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.login import clinical_login, reach_card
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.file import write_observations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.login import NotAsked
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.access_plan import (

@@ -14,6 +14,7 @@ from integration.runs import ROOT, environment
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.host_keys import keys_on_record
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory import card as inventory
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.login import clinical_login, login_card
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import ProfileBook
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
 
@@ -56,9 +57,9 @@ def test_every_device_of_the_example_has_a_usable_card(hosts: dict[str, dict[str
 
 
 def test_the_login_of_the_example_can_be_used(hosts: dict[str, dict[str, Any]]) -> None:
-    login = inventory.login_card(hosts["analyser-001"])
+    login = login_card(hosts["analyser-001"])
     assert login["invalid"] is None
-    assert inventory.clinical_login(hosts["analyser-001"])["invalid"] is None
+    assert clinical_login(hosts["analyser-001"])["invalid"] is None
     assert login["port"] == 2222
     assert keys_on_record(login["host_key"], None, ["2001:db8:20::31"], 2222).kinds() == ["ssh-ed25519"]
     assert ProfileBook().get(hosts["analyser-001"]["device_profile"]).transport == "ssh"

@@ -10,10 +10,10 @@ from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.page import refusal
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import (
-    Variables,
     card_from_dictionary,
     device_card,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.fields import Variables
 
 #: Ports whose service is known by their number -> service; for others plain TLS is spoken.
 _SERVICES = {443: "https", 8443: "https", 2762: "dicom", 2575: "mllp", 636: "ldaps", 8883: "mqtts"}

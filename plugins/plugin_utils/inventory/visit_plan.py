@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import Variables, device_card
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import device_card
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.fields import Variables
 
 #: The profile of gateways with Python, which are asked over Ansible's own connection instead of by a device profile.
 GATEWAY_PROFILE = "linux_gateway"

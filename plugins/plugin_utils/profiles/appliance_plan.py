@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import Variables, login_card
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.fields import Variables
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.login import login_card
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.login import NotAsked
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import Profile, ProfileBook
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.rules import ProfileError

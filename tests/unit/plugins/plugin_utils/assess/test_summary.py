@@ -16,7 +16,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary
     summarize_device,
     verdict_of,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import CRITICALITIES
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.fields import CRITICALITIES
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import SEVERITIES, load_checklist
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 

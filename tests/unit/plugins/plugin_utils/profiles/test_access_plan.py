@@ -12,11 +12,8 @@ from typing import Any
 import pytest
 from unit.login_schema import faults
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import (
-    clinical_login,
-    device_card,
-    reach_card,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import device_card
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.login import clinical_login, reach_card
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.access_plan import (
     AccessPlan,
     access_observation,
