@@ -25,12 +25,12 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.page
     words,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.text import MAX_TEXT
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import peer_key
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import card_from_dictionary
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.collection import Observations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.folder import Preview, Staging, look_at
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.run import LANGUAGES
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import peer_key
 
 display = Display()
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.finding import PEER_PREFIX, finding_maker
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.finding import finding_maker
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.settle import settle
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.access import (
     judge_admin_interface,
@@ -62,7 +62,6 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visit
     device_visit,
     endpoint_seen,
     newest_network,
-    peer_key,
     peer_visit,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attestations import load_attestations
@@ -75,6 +74,12 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean i
     clean_text,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import require_aware
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import (
+    declared_names,
+    endpoint_label,
+    peer_key,
+    peer_label,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,21 +187,6 @@ def _device_verdict(check: Check, s: Subject) -> Verdict:
     )
 
 
-def endpoint_label(service: Any, port: Any) -> str:
-    """How a device's own endpoint is called in findings: "https:443"."""
-    return f"{clean_text(service or 'tls')}:{clean_text(port)}"
-
-
-def peer_label(peer: Mapping[str, Any]) -> str:
-    """How a server that the device talks to is called in findings: by its first name, else its address."""
-    names = _names(peer)
-    return f"{PEER_PREFIX}{names[0] if names else clean_text(peer.get('address'))}:{clean_text(peer.get('port'))}"
-
-
-def _names(card: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(name for name in as_list(card.get("names")) if isinstance(name, str) and name)
-
-
 def _tls_ports(device: Mapping[str, Any]) -> frozenset[int]:
     ports = (as_mapping(item).get("port") for item in as_list(device.get("endpoints")))
     return frozenset(port for port in ports if isinstance(port, int))
@@ -207,7 +197,7 @@ def _own_facts(device: Mapping[str, Any], visit: Visit) -> tuple[EndpointFacts, 
     declared = device.get("endpoints")
     if declared is None:
         declared = visit.facts.get("endpoints")
-    names = _names(device)
+    names = declared_names(device)
     found = []
     for item in as_list(declared):
         entry = as_mapping(item)
@@ -231,7 +221,7 @@ def _peer_facts(
         peer = as_mapping(item)
         visit = peer_visit(newest_network(observations, peer_key(peer)), policy, now)
         seen = endpoint_seen(visit, peer.get("port"), None)
-        found.append(endpoint_facts(peer_label(peer), _names(peer), visit, seen, peer=True))
+        found.append(endpoint_facts(peer_label(peer), declared_names(peer), visit, seen, peer=True))
     return tuple(found)
 
 

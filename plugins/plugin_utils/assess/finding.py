@@ -15,8 +15,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attest
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waivers import Waivers
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import Check, load_checklist
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_list, as_mapping, clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import PEER_PREFIX
 
-PEER_PREFIX = "peer:"
 _ATTESTED = {"pass": "attested_pass", "fail": "attested_fail"}
 
 

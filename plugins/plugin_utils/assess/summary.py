@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.finding import PEER_PREFIX
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import (
     SEVERITIES,
     STATUSES,
@@ -21,6 +20,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.priority
     severity_weight,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text, require_aware
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import PEER_PREFIX
 
 SCHEMA_VERSION = 1
 VERDICTS = ("non_compliant", "incomplete", "compliant_with_waivers", "compliant")

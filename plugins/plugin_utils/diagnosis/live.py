@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.finding import PEER_PREFIX
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.certificate import (
     judge_key,
     judge_signature,
@@ -39,7 +38,6 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visit
     device_visit,
     endpoint_seen,
     newest_network,
-    peer_key,
     peer_visit,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
@@ -52,9 +50,14 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean i
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.fingerprints import plain_fingerprint
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import DAY_SECONDS, instant_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import (
+    declared_names,
+    endpoint_label,
+    peer_key,
+    peer_label,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.host_names import (
     names_only_in_common_name,
-    uncovered_names,
 )
 
 DEVICE, PEER, NETWORK, CONTROL_NODE = "device", "peer", "network", "control_node"
@@ -193,14 +196,14 @@ def _case(
     logins = device_logins(observations, str(card["name"]), policy, now)
     own = []
     for item in map(as_mapping, as_list(card.get("endpoints"))):
-        label = f"{clean_text(item.get('service') or 'tls')}:{clean_text(item.get('port'))}"
+        label = endpoint_label(item.get("service"), item.get("port"))
         seen = endpoint_seen(visit, item.get("port"), item.get("service"))
-        own.append(endpoint_facts(label, _names(card), visit, seen, peer=False))
+        own.append(endpoint_facts(label, declared_names(card), visit, seen, peer=False))
     peers, visits, clocks = [], {}, {}
     for item in map(as_mapping, as_list(card.get("peers"))):
         found = peer_visit(newest_network(observations, peer_key(item)), policy, now)
-        names = _names(item) or ((str(item.get("address")),) if not _is_ip(item.get("address")) else ())
-        label = f"{PEER_PREFIX}{clean_text((_names(item) or (item.get('address'),))[0])}:{clean_text(item.get('port'))}"
+        names = declared_names(item) or ((str(item.get("address")),) if not _is_ip(item.get("address")) else ())
+        label = peer_label(item)
         peers.append(endpoint_facts(label, names, found, endpoint_seen(found, item.get("port"), None), peer=True))
         visits[label] = found
         samples = as_mapping(found.facts.get("clock")).get("samples")
@@ -217,10 +220,6 @@ def _case(
         path={(str(one.get("side")), str(one.get("host"))): one for one in map(as_mapping, path)},
         policy=policy,
     )
-
-
-def _names(card: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(name for name in as_list(card.get("names")) if isinstance(name, str) and name)
 
 
 def _is_ip(address: Any) -> bool:
@@ -340,7 +339,7 @@ def _way(case: Case) -> Iterator[Said]:
     targets: list[tuple[str, str, str | None]] = [(DEVICE, str(case.card.get("address")), None)]
     for item, facts in zip(map(as_mapping, as_list(case.card.get("peers"))), case.peers, strict=True):
         targets.append((PEER, str(item.get("address")), facts.label))
-    for name in _names(case.card)[:1]:
+    for name in declared_names(case.card)[:1]:
         targets.append((DEVICE, name, None))
     for side, host, label in dict.fromkeys(targets):
         told = case.path.get((side, host))

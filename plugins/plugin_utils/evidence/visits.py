@@ -35,11 +35,6 @@ class Visit:
     aborted: bool = False
 
 
-def peer_key(peer: Mapping[str, Any]) -> str:
-    """The `device` of the observation made of this peer."""
-    return f"peer:{peer.get('address')}:{peer.get('port')}"
-
-
 def observed_at(observation: Mapping[str, Any]) -> datetime | None:
     """When an observation was finished, else started."""
     return parse_instant(observation.get("finished_at")) or parse_instant(observation.get("started_at"))

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import peer_key
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory import fields
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.fields import CardError, Variables
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import peer_key
 
 
 def device_card(name: str, variables: Variables) -> dict[str, Any]:

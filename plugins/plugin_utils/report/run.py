@@ -19,10 +19,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, BinaryIO
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.device import assess_device, peer_label
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.device import assess_device
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.attestation_sheet import sheet_head, sheet_lines
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attestations import Attestations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import peer_label
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.csv import csv_head, csv_lines
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.fleet import Fleet
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.folder import TO_FILL, Preview, sheet_name

@@ -20,7 +20,6 @@ import string
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.finding import PEER_PREFIX
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import (
     Note,
     Text,
@@ -37,6 +36,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean i
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import parse_instant
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import PEER_PREFIX
 
 Finding = Mapping[str, Any]
 
