@@ -58,6 +58,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places 
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.host_names import (
     names_only_in_common_name,
+    uncovered_names,
 )
 
 DEVICE, PEER, NETWORK, CONTROL_NODE = "device", "peer", "network", "control_node"
