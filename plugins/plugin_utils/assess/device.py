@@ -75,10 +75,13 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean i
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import require_aware
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import (
+    CLIENT,
+    ENDPOINT,
+    FILE,
+    PEER,
     declared_names,
-    endpoint_label,
     peer_key,
-    peer_label,
+    place_label,
 )
 
 
@@ -203,7 +206,7 @@ def _own_facts(device: Mapping[str, Any], visit: Visit) -> tuple[EndpointFacts, 
         entry = as_mapping(item)
         port, service = entry.get("port"), entry.get("service")
         seen = endpoint_seen(visit, port, service)
-        label = endpoint_label(service or (seen or {}).get("service"), port)
+        label = place_label(ENDPOINT, {"service": service or (seen or {}).get("service"), "port": port})
         found.append(endpoint_facts(label, names, visit, seen, peer=False))
     if found:
         return tuple(found)
@@ -221,7 +224,7 @@ def _peer_facts(
         peer = as_mapping(item)
         visit = peer_visit(newest_network(observations, peer_key(peer)), policy, now)
         seen = endpoint_seen(visit, peer.get("port"), None)
-        found.append(endpoint_facts(peer_label(peer), declared_names(peer), visit, seen, peer=True))
+        found.append(endpoint_facts(place_label(PEER, peer), declared_names(peer), visit, seen, peer=True))
     return tuple(found)
 
 
@@ -234,12 +237,13 @@ def _file_facts(logins: Logins) -> tuple[EndpointFacts, ...]:
         if told.problem is not None:
             # Asked for, and not seen: what the device uses as a client may be expired.
             if told.problem.reason in ("login_subset_failed", "login_not_permitted"):
-                missing = EndpointFacts("file:*", False, (), None, told.problem.reason, told.problem.observed)
-                found.setdefault("file:*", replace(missing, source=told.source))
+                label = place_label(FILE, {"path": "*"})
+                missing = EndpointFacts(label, False, (), None, told.problem.reason, told.problem.observed)
+                found.setdefault(label, replace(missing, source=told.source))
             continue
         for entry in map(as_mapping, told.data[:MAX_ITEMS]):
             if isinstance(entry.get("path"), str) and entry["path"]:
-                label = clean_text(f"{'client' if entry.get('role') == 'client' else 'file'}:{entry['path']}")
+                label = place_label(CLIENT if entry.get("role") == "client" else FILE, entry)
                 facts = file_facts(label, entry, told.source, told.at)
                 # One file that two services name is as exposed as the worse of its keys.
                 if label not in found or (_exposed(facts) and not _exposed(found[label])):

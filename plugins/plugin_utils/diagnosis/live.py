@@ -40,6 +40,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visit
     newest_network,
     peer_visit,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values import places
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
     as_list,
     as_mapping,
@@ -52,9 +53,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.fingerp
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import DAY_SECONDS, instant_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import (
     declared_names,
-    endpoint_label,
     peer_key,
-    peer_label,
+    place_label,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.host_names import (
     names_only_in_common_name,
@@ -197,14 +197,14 @@ def _case(
     logins = device_logins(observations, str(card["name"]), policy, now)
     own = []
     for item in map(as_mapping, as_list(card.get("endpoints"))):
-        label = endpoint_label(item.get("service"), item.get("port"))
+        label = place_label(places.ENDPOINT, item)
         seen = endpoint_seen(visit, item.get("port"), item.get("service"))
         own.append(endpoint_facts(label, declared_names(card), visit, seen, peer=False))
     peers, visits, clocks = [], {}, {}
     for item in map(as_mapping, as_list(card.get("peers"))):
         found = peer_visit(newest_network(observations, peer_key(item)), policy, now)
         names = declared_names(item) or ((str(item.get("address")),) if not _is_ip(item.get("address")) else ())
-        label = peer_label(item)
+        label = place_label(places.PEER, item)
         peers.append(endpoint_facts(label, names, found, endpoint_seen(found, item.get("port"), None), peer=True))
         visits[label] = found
         samples = as_mapping(found.facts.get("clock")).get("samples")

@@ -12,10 +12,10 @@ from typing import Any
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.clues import actions_of, causes_of
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.live import CONFIDENCES
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.html import render_diagnosis
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import LANGUAGES, french
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text as moment
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.language import LANGUAGES, french
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import PEER_PREFIX
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels import (

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, BinaryIO, NoReturn
 
-PEER = "peer:"
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import PEER_PREFIX, peer_key
+
 SCHEMA_VERSION = 1
 _LINE_LIMIT = 16 * 1024 * 1024
 _PEERS_HELD = 512
@@ -127,7 +128,7 @@ class Observations:
             raise ValueError("no 'device'")
         key = (str(entry.get("source") or "network"), str(entry.get("vantage") or ""))
         moment = _moment(entry.get("finished_at") or entry.get("started_at"))
-        if device not in self._devices and not device.startswith(PEER):
+        if device not in self._devices and not device.startswith(PEER_PREFIX):
             self.strangers.add(device)
             return
         places = self._places.setdefault(device, {})
@@ -149,7 +150,7 @@ class Observations:
 
     def of_peer(self, address: object, port: object) -> list[dict[str, Any]]:
         """Return the latest observations of a server that devices depend on. They are shared: only read them."""
-        name = f"{PEER}{address}:{port}"
+        name = peer_key({"address": address, "port": port})
         held = self._peers.get(name)
         if held is None:
             held = self.of(name)

@@ -19,9 +19,10 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import LANGUAGES, load_checklist
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import load_checklist
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.language import LANGUAGES
 
 _MAX_CHARACTERS = 16 * 1024 * 1024
 _DELIMITERS = (";", "\t", ",")

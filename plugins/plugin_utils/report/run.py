@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, BinaryIO
 
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import PEER, place_label
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.device import assess_device
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.attestation_sheet import sheet_head, sheet_lines
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attestations import Attestations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import peer_label
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.csv import csv_head, csv_lines
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.fleet import Fleet
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.folder import TO_FILL, Preview, sheet_name
@@ -138,7 +138,7 @@ def _write_device(
     name = card["name"]
     own = observations.of(name)
     peers = [
-        (peer_label(peer), observation)
+        (place_label(PEER, peer), observation)
         for peer in card.get("peers") or ()
         if isinstance(peer, Mapping)
         for observation in observations.of_peer(peer.get("address"), peer.get("port"))

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import CLIENT, FILE, PEER_PREFIX
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import labels as texts
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import PEER_PREFIX
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import Words, load_words
 
@@ -70,7 +70,7 @@ def say(finding: Finding, language: str) -> Said:
 
 
 #: What an endpoint that is no service begins with, and how it is said.
-_PLACES = {PEER_PREFIX: "peer_place", "client:/": "client_place", "file:/": "file_place"}
+_PLACES = {PEER_PREFIX: "peer_place", f"{CLIENT}:/": "client_place", f"{FILE}:/": "file_place"}
 
 
 def place_text(endpoint: object, language: str) -> str:

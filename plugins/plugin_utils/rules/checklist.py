@@ -10,32 +10,16 @@ English. The code names reasons; it never decides what they weigh.
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.language import french
 
-LANGUAGES = ("fr", "en")
 STATUSES = ("pass", "fail", "not_applicable", "not_assessed", "waived")
 SEVERITIES = ("critical", "high", "medium", "low", "info")
 OWNERS = ("biomed", "it", "vendor")
-
-# French sets a space that does not break before these signs, and after an opening guillemet.
-_BEFORE_SIGN = re.compile(r" (?=[:;!?»](?:\s|$)|»)")
-
-
-def require_language(language: str) -> str:
-    """`language` where we speak it; ValueError naming those that we do."""
-    if language not in LANGUAGES:
-        raise ValueError(f"language: {language!r} is not one of {', '.join(LANGUAGES)}")
-    return language
-
-
-def french(text: str) -> str:
-    """`text` with the unbreakable spaces of French typography."""
-    return _BEFORE_SIGN.sub("\u00a0", text).replace("« ", "«\u00a0")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import french, require_language
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.fingerprints import plain_fingerprint
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.language import french, require_language
 
 
 class PolicyError(ValueError):

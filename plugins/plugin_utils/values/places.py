@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the biomed.cert_hygiene authors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a place is called: an endpoint of a device, a server that it talks to, a file that a login found on it."""
+"""What the places are called that a finding may be about: a service, a server of the device, a certificate file."""
 
 from __future__ import annotations
 
@@ -10,18 +10,24 @@ from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_list, clean_text
 
-PEER_PREFIX = "peer:"
+ENDPOINT, PEER, CLIENT, FILE = "endpoint", "peer", "client", "file"
+PEER_PREFIX = f"{PEER}:"
 
 
-def endpoint_label(service: Any, port: Any) -> str:
-    """How a device's own endpoint is called in findings: "https:443"."""
-    return f"{clean_text(service or 'tls')}:{clean_text(port)}"
+def place_label(kind: str, place: Mapping[str, Any]) -> str:
+    """How a place is called in findings, the same wherever one is named.
 
-
-def peer_label(peer: Mapping[str, Any]) -> str:
-    """How a server that the device talks to is called in findings: by its first name, else its address."""
-    names = declared_names(peer)
-    return f"{PEER_PREFIX}{names[0] if names else clean_text(peer.get('address'))}:{clean_text(peer.get('port'))}"
+    ENDPOINT:     {service, port} of the device itself: "https:443"
+    PEER:         {names, address, port} of a server that it talks to: "peer:pacs.hopital.example:2762"
+    CLIENT, FILE: {path} of a certificate file, which the device uses as a client or otherwise: "client:/path"
+    """
+    if kind in (CLIENT, FILE):
+        return clean_text(f"{kind}:{place['path']}")
+    port = clean_text(place.get("port"))
+    if kind == PEER:
+        names = declared_names(place)
+        return f"{PEER_PREFIX}{clean_text(names[0] if names else place.get('address'))}:{port}"
+    return f"{clean_text(place.get('service') or 'tls')}:{port}"
 
 
 def peer_key(peer: Mapping[str, Any]) -> str:
@@ -30,5 +36,5 @@ def peer_key(peer: Mapping[str, Any]) -> str:
 
 
 def declared_names(card: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names that the certificate of a device or of a peer must carry."""
+    """The names that a device or a server is declared to have."""
     return tuple(name for name in as_list(card.get("names")) if isinstance(name, str) and name)

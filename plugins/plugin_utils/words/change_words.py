@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import french, require_language
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.language import french, require_language
 
 
 def change_text(path: str, language: str, /, **values: Any) -> str:

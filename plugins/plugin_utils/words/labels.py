@@ -24,9 +24,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklis
     Note,
     Text,
     find_reason,
-    french,
     load_checklist,
-    require_language,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
     as_list,
@@ -36,6 +34,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean i
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import parse_instant
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.language import french, require_language
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import PEER_PREFIX
 
 Finding = Mapping[str, Any]

@@ -19,9 +19,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklis
     Text,
     check_names,
     find_reason,
-    french,
     load_checklist,
-    require_language,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels import _KINDS, places
@@ -204,28 +202,6 @@ def test_what_a_finding_looks_up_is_declared_in_the_notes_conditions() -> None:
         "visit_reason",
         "without",
     }
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("Motif : x", "Motif\u00a0: x"),
-        ("Vraiment ?", "Vraiment\u00a0?"),
-        ("« ECG »", "«\u00a0ECG\u00a0»"),
-        ("un ; deux", "un\u00a0; deux"),
-        ("adresse ::1", "adresse ::1"),
-        ("12:30", "12:30"),
-        ("{a:list} ; {b:list}.", "{a:list}\u00a0; {b:list}."),
-    ],
-)
-def test_french_spaces(text: str, expected: str) -> None:
-    assert french(text) == expected
-
-
-def test_languages() -> None:
-    assert require_language("fr") == "fr"
-    with pytest.raises(ValueError, match="fr, en"):
-        require_language("de")
 
 
 def test_the_data_has_no_unknown_key() -> None:
