@@ -5,16 +5,20 @@
 
     filter | action -> plugin_utils -> module_utils        modules -> module_utils
 
-module_utils travels to old machines: standard library alone, the grammar of Python 3.9. plugin_utils judges: no
-network, no other program, no clock, no Ansible, not even through a module_utils that has them. Each rule is shown
-to bite on a bad sample, so that an empty list of violations means something.
+Which room may import which stands in one place: the map of the house in CONTRIBUTING, which is read here and compared
+with the folders and with what each room says of itself. module_utils travels to old machines: standard library alone,
+the grammar of Python 3.9. plugin_utils judges: no network, no other program, no clock, no Ansible, not even through a
+module_utils that has them. Each rule is shown to bite on a bad sample, so that an empty list of violations means
+something.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -22,17 +26,48 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 OURS = "ansible_collections.biomed.cert_hygiene.plugins"
 LAYERS = ("action", "doc_fragments", "filter", "inventory", "lookup", "module_utils", "modules", "plugin_utils")
+HALLS = ("plugin_utils", "module_utils")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
-# Layers of this collection that each layer may import.
+
+@dataclass(frozen=True)
+class Room:
+    """One line of the map: what lives there, and the dotted names that it may import (its own among them)."""
+
+    does: str
+    may: tuple[str, ...]
+    ansible: bool
+
+
+def read_rooms(page: str) -> dict[str, Room]:
+    """The rooms ("plugin_utils.values"), from the top floor down, as the tables of the page name them."""
+    rooms: dict[str, Room] = {}
+    hall = ""
+    for line in page.splitlines():
+        heading = re.match(r"#+ (?:The rooms of (\w+))?", line)
+        if heading:
+            hall = heading[1] or ""
+        row = re.fullmatch(r"\| `(\w+)` \| (.+?) \| ([\w/ ]+) \|", line)
+        if hall and row:
+            names = [name for name in row[3].split() if name not in ("nobody", "ansible")]
+            may = [name.replace("/", ".") if "/" in name else f"{hall}.{name}" for name in names]
+            room = f"{hall}.{row[1]}"
+            rooms[room] = Room(row[2], (room, *may), "ansible" in row[3].split())
+    return rooms
+
+
+ROOMS = read_rooms(CONTRIBUTING)
+
+# Folders of this collection that each folder without rooms may import.
 MAY_IMPORT = {
-    "action": ("action", "plugin_utils", "module_utils"),
+    "action": ("action", *HALLS),
     "doc_fragments": (),
-    "filter": ("plugin_utils", "module_utils"),
-    "inventory": ("plugin_utils", "module_utils"),
-    "lookup": ("plugin_utils", "module_utils"),
-    "module_utils": ("module_utils",),
+    "filter": HALLS,
+    "inventory": HALLS,
+    "lookup": HALLS,
+    "module_utils": (),
     "modules": ("module_utils",),
-    "plugin_utils": ("plugin_utils", "module_utils"),
+    "plugin_utils": (),
 }
 
 # Packages beyond the standard library that each layer may import.
@@ -98,6 +133,8 @@ READS_THE_CLOCK = {
     "time.time_ns",
 }
 HIDES_AN_IMPORT = {"__import__", "importlib.import_module", "os.popen", "os.system", "exec", "eval"}
+# The table of checks imports the files beside it, so that a check is registered in its own file and nowhere else.
+READS_ITS_OWN_FOLDER = ("plugins/plugin_utils/checks/__init__.py",)
 
 # Modules that Python 3.9 did not have yet.
 YOUNGER_THAN_39 = {"annotationlib", "compression", "tomllib"}
@@ -140,29 +177,38 @@ def full_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, ".".join([aliases.get(inner.id, inner.id), *reversed(parts)])
 
 
-def judge_import(layer: str, name: str) -> str | None:
-    """What is wrong with this import in this layer, if anything."""
+def judge_import(place: str, name: str) -> str | None:
+    """What is wrong with this import in this folder or room ("plugin_utils.values"), if anything."""
     if name.startswith("."):
         return "relative import"
+    layer, room = place.split(".")[0], ROOMS.get(place)
     if within(name, (OURS,)):
-        target = name[len(OURS) + 1 :].split(".")[0]
-        return None if target in MAY_IMPORT[layer] else f"{layer} may not import {target}"
-    if within(name, THIRD_PARTY[layer]):
+        target = name[len(OURS) + 1 :]
+        if within(target, room.may if room else MAY_IMPORT[layer]):
+            return None
+        return f"{place} may not import {'.'.join(target.split('.')[: 2 if target.startswith(HALLS) else 1])}"
+    if within(name, THIRD_PARTY[layer]) or (room and room.ansible and within(name, ("ansible",))):
         return None
     top = name.split(".")[0]
     if top == "ansible_collections":
         return "another collection's code"
     if top not in sys.stdlib_module_names:
-        return f"{layer} may not import {top}"
+        return f"{place} may not import {top}"
     if layer in ("module_utils", "modules") and top in YOUNGER_THAN_39:
         return f"Python 3.9 has no {top}"
     if layer in WALLED_OFF and within(name, REACHES_OUT):
-        return f"{layer} may not reach out"
+        return f"{place} may not reach out"
     return None
 
 
-def violations(source: str, layer: str, name: str = "sample.py") -> list[str]:
+def place_of(path: Path) -> str:
+    """The folder or the room that a file of plugins/ lies in."""
+    return ".".join(path.relative_to(ROOT / "plugins").parts[:-1])
+
+
+def violations(source: str, place: str, name: str = "sample.py") -> list[str]:
     """Every broken rule of one file, as `name:line: what`."""
+    layer = place.split(".")[0]
     found: list[tuple[int, str]] = []
     travels = layer in ("module_utils", "modules")
     try:
@@ -171,13 +217,13 @@ def violations(source: str, layer: str, name: str = "sample.py") -> list[str]:
         return [f"{name}:{error.lineno}: not the grammar of Python {'3.9' if travels else 'here'}: {error.msg}"]
     welcome = guarded(tree)
     for line, module in imported(tree):
-        problem = judge_import(layer, module)
+        problem = judge_import(place, module)
         if problem and not (line in welcome and name in GUESTS.get(module, ())):
             found.append((line, f"{problem} ({module})"))
     for line, dotted in full_names(tree):
         if layer == "plugin_utils" and dotted in READS_THE_CLOCK:
             found.append((line, f"reads the clock ({dotted})"))
-        if dotted in HIDES_AN_IMPORT:
+        if dotted in HIDES_AN_IMPORT and name not in READS_ITS_OWN_FOLDER:
             found.append((line, f"hides what it runs ({dotted})"))
     return [f"{name}:{line}: {what}" for line, what in sorted(set(found))]
 
@@ -196,7 +242,7 @@ def guarded(tree: ast.AST) -> set[int]:
 
 
 def our_imports(source: str, files: Mapping[str, str]) -> set[str]:
-    """The files of this collection ("module_utils._x") that one file imports directly."""
+    """The files of this collection ("module_utils.net.connection") that one file imports directly."""
     names = {name[len(OURS) + 1 :] for _line, name in imported(ast.parse(source)) if within(name, (OURS,))}
     return {key for key in files for name in names if within(name, (key,))}
 
@@ -216,32 +262,89 @@ def reach(start: str, files: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     return ways
 
 
-def plugin_files() -> list[tuple[str, Path]]:
-    return [(layer, path) for layer in LAYERS for path in sorted((ROOT / "plugins" / layer).rglob("*.py"))]
+FILES = [path for layer in LAYERS for path in sorted((ROOT / "plugins" / layer).rglob("*.py"))]
+IDS = [str(path.relative_to(ROOT)) for path in FILES]
 
 
-FILES = plugin_files()
-IDS = [str(path.relative_to(ROOT)) for _layer, path in FILES]
-
-
-@pytest.mark.parametrize(("layer", "path"), FILES, ids=IDS)
-def test_each_plugin_file_keeps_to_its_layer(layer: str, path: Path) -> None:
-    assert violations(path.read_text(encoding="utf-8"), layer, str(path.relative_to(ROOT))) == []
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_each_plugin_file_keeps_within_its_walls(path: Path) -> None:
+    assert violations(path.read_text(encoding="utf-8"), place_of(path), str(path.relative_to(ROOT))) == []
 
 
 def test_every_plugin_file_belongs_to_a_layer() -> None:
-    known = {path for _layer, path in FILES}
-    assert {path for path in (ROOT / "plugins").rglob("*.py") if path not in known} == set()
+    assert set((ROOT / "plugins").rglob("*.py")) == set(FILES)
+
+
+# --- the map of the house -----------------------------------------------------------------------------------------
+
+
+def test_the_map_names_every_room_and_no_other() -> None:
+    folders = {
+        ".".join(path.parent.relative_to(ROOT / "plugins").parts)
+        for hall in HALLS
+        for path in (ROOT / "plugins" / hall).glob("*/*.py")
+    }
+    assert set(ROOMS) == folders
+    assert {place_of(path) for path in FILES} == folders | {
+        layer for layer in LAYERS if (ROOT / "plugins" / layer).is_dir()
+    }
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_a_room_says_of_itself_what_the_map_says_of_it(name: str) -> None:
+    source = (ROOT / "plugins" / name.replace(".", "/") / "__init__.py").read_text(encoding="utf-8")
+    told = ast.get_docstring(ast.parse(source)) or ""
+    assert re.sub(r"\s+", " ", told) == f"{ROOMS[name].does} Private: only plugins, roles and playbooks are public."
+
+
+def test_the_map_names_every_folder_and_fits_on_two_screens() -> None:
+    house = CONTRIBUTING.partition("\n## The house\n")[2].partition("\n### The rules")[0]
+    assert house.count("\n") < 80
+    for layer in LAYERS:
+        assert (f"`plugins/{layer}/`" in house) == (ROOT / "plugins" / layer).is_dir(), layer
+    for line in re.findall(r"^\| (`.+?/`) \|", house, re.MULTILINE):
+        for folder in re.findall(r"`(.+?)`", line):
+            assert (ROOT / folder).is_dir(), folder
+
+
+def test_every_arrow_points_down() -> None:
+    """A room imports what stands below it in the map (plugin_utils above module_utils): there is no circle."""
+    order = list(ROOMS)
+    for floor, name in enumerate(order):
+        for target in ROOMS[name].may[1:]:
+            room = ".".join(target.split(".")[:2])
+            assert room in order[floor + 1 :], f"{name} may import {target}"
+    assert [name for name in ROOMS if ROOMS[name].ansible] == ["plugin_utils.vantage"]
+    assert all(ROOMS[name].may == (name,) for name in ("plugin_utils.values", "module_utils.net"))
+    assert set(ROOMS["plugin_utils.x509"].may) == {"plugin_utils.x509", "plugin_utils.values"}
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_a_wrong_import_between_two_rooms_is_named(name: str) -> None:
+    for other in ROOMS:
+        for source in (f"from {OURS}.{other} import x", f"import {OURS}.{other}.x", f"from {OURS}.{other}.x import y"):
+            if within(other, ROOMS[name].may):
+                assert violations(source, name) == []
+            elif not any(within(allowed, (other,)) for allowed in ROOMS[name].may):
+                assert f"{name} may not import {other}" in violations(source, name)[0]
 
 
 def test_what_judges_cannot_reach_out_through_another_file() -> None:
+    """But for the room whose duty it is, which reaches out through module_utils/control_node alone."""
     files = {
-        f"{layer}.{path.stem}": path.read_text(encoding="utf-8")
-        for layer, path in FILES
-        if layer in ("module_utils", "plugin_utils")
+        ".".join(path.relative_to(ROOT / "plugins").with_suffix("").parts): path.read_text(encoding="utf-8")
+        for path in FILES
+        if place_of(path) in ROOMS
     }
-    found = {name: reach(name, files) for name in files if name.startswith("plugin_utils.")}
-    assert {name: ways for name, ways in found.items() if ways} == {}
+    ways = [
+        (name, what, way)
+        for name in files
+        if name.startswith("plugin_utils.")
+        for what, way in reach(name, files).items()
+        if not (name.startswith("plugin_utils.vantage.") and any("module_utils.control_node." in step for step in way))
+    ]
+    assert ways == []
+    assert len(our_imports(files["plugin_utils.assess.device"], files)) > 5, "no import is followed"
 
 
 TEST_FILES = [
@@ -266,36 +369,44 @@ def test_tests_import_only_what_the_requirements_name(path: Path) -> None:
 
 
 BAD = [
-    ("module_utils", "import cryptography", "may not import cryptography"),
-    ("module_utils", "from ansible.module_utils.basic import AnsibleModule", "may not import ansible"),
-    ("module_utils", f"from {OURS}.plugin_utils._texts import title", "may not import plugin_utils"),
-    ("module_utils", f"from {OURS}.plugin_utils import _texts", "may not import plugin_utils"),
-    ("module_utils", "def f():\n    import yaml", "may not import yaml"),
-    ("module_utils", "import tomllib", "Python 3.9 has no tomllib"),
-    ("module_utils", "match x:\n    case 1:\n        pass", "grammar of Python 3.9"),
-    ("module_utils", "try:\n    f()\nexcept* OSError:\n    pass", "grammar of Python 3.9"),
-    ("module_utils", "from . import _wire", "relative import"),
-    ("modules", f"from {OURS}.plugin_utils._assess import assess_device", "may not import plugin_utils"),
+    ("module_utils.tls", "import cryptography", "may not import cryptography"),
+    ("module_utils.tls", "from ansible.module_utils.basic import AnsibleModule", "may not import ansible"),
+    ("module_utils.tls", f"from {OURS}.plugin_utils.words.labels import title", "may not import plugin_utils"),
+    ("module_utils.tls", f"from {OURS}.plugin_utils import words", "may not import plugin_utils"),
+    ("module_utils.tls", "def f():\n    import yaml", "may not import yaml"),
+    ("module_utils.tls", "import tomllib", "Python 3.9 has no tomllib"),
+    ("module_utils.tls", "match x:\n    case 1:\n        pass", "grammar of Python 3.9"),
+    ("module_utils.tls", "try:\n    f()\nexcept* OSError:\n    pass", "grammar of Python 3.9"),
+    ("module_utils.tls", "from . import wire", "relative import"),
+    ("modules", f"from {OURS}.plugin_utils.assess.device import assess_device", "may not import plugin_utils"),
+    (
+        "module_utils",
+        f"from {OURS}.module_utils.clock.moments import iso",
+        "module_utils may not import module_utils.clock",
+    ),
+    ("plugin_utils.inventory", f"from {OURS}.module_utils.tls import wire", "may not import module_utils.tls"),
+    ("plugin_utils.vantage", f"from {OURS}.module_utils import control_node, net", "may not import module_utils.net"),
+    ("plugin_utils.x509", f"from {OURS} import plugin_utils", "plugin_utils.x509 may not import plugin_utils"),
     ("modules", "from ansible.errors import AnsibleError", "may not import ansible"),
     ("modules", "import requests", "may not import requests"),
-    ("plugin_utils", "import ansible", "may not import ansible"),
-    ("plugin_utils", "from ansible.errors import AnsibleError", "may not import ansible"),
-    ("plugin_utils", "import socket", "may not reach out"),
-    ("plugin_utils", "from ssl import create_default_context", "may not reach out"),
-    ("plugin_utils", "import asyncio.events", "may not reach out"),
-    ("plugin_utils", "from urllib import request", "may not reach out"),
-    ("plugin_utils", "import subprocess as s", "may not reach out"),
-    ("plugin_utils", "import time\nt = time.time()", "reads the clock (time.time)"),
-    ("plugin_utils", "from time import time as seconds\nt = seconds()", "reads the clock (time.time)"),
-    ("plugin_utils", "import time\ndef f(clock=time.time):\n    pass", "reads the clock"),
-    ("plugin_utils", "from datetime import datetime\nn = datetime.now()", "reads the clock"),
-    ("plugin_utils", "import datetime as d\nn = d.datetime.utcnow()", "reads the clock"),
-    ("plugin_utils", "from datetime import date\nn = date.today()", "reads the clock"),
-    ("plugin_utils", f"from {OURS}.action.report import ActionModule", "may not import action"),
-    ("plugin_utils", f"from {OURS}.modules.device_probe import main", "may not import modules"),
-    ("plugin_utils", "from ansible_collections.community.crypto.plugins import x", "another collection"),
-    ("plugin_utils", "import importlib\nm = importlib.import_module('socket')", "hides what it runs"),
-    ("plugin_utils", "import os\nos.system('true')", "hides what it runs"),
+    ("plugin_utils.checks", "import ansible", "may not import ansible"),
+    ("plugin_utils.checks", "from ansible.errors import AnsibleError", "may not import ansible"),
+    ("plugin_utils.checks", "import socket", "may not reach out"),
+    ("plugin_utils.checks", "from ssl import create_default_context", "may not reach out"),
+    ("plugin_utils.checks", "import asyncio.events", "may not reach out"),
+    ("plugin_utils.checks", "from urllib import request", "may not reach out"),
+    ("plugin_utils.checks", "import subprocess as s", "may not reach out"),
+    ("plugin_utils.checks", "import time\nt = time.time()", "reads the clock (time.time)"),
+    ("plugin_utils.checks", "from time import time as seconds\nt = seconds()", "reads the clock (time.time)"),
+    ("plugin_utils.checks", "import time\ndef f(clock=time.time):\n    pass", "reads the clock"),
+    ("plugin_utils.checks", "from datetime import datetime\nn = datetime.now()", "reads the clock"),
+    ("plugin_utils.checks", "import datetime as d\nn = d.datetime.utcnow()", "reads the clock"),
+    ("plugin_utils.checks", "from datetime import date\nn = date.today()", "reads the clock"),
+    ("plugin_utils.checks", f"from {OURS}.action.report import ActionModule", "may not import action"),
+    ("plugin_utils.checks", f"from {OURS}.modules.device_probe import main", "may not import modules"),
+    ("plugin_utils.checks", "from ansible_collections.community.crypto.plugins import x", "another collection"),
+    ("plugin_utils.checks", "import importlib\nm = importlib.import_module('socket')", "hides what it runs"),
+    ("plugin_utils.checks", "import os\nos.system('true')", "hides what it runs"),
     ("filter", f"from {OURS}.action.report import ActionModule", "may not import action"),
     ("filter", "import socket", "may not reach out"),
     ("filter", "import cryptography", "may not import cryptography"),
@@ -304,26 +415,31 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("layer", "source", "said"), BAD, ids=[f"{layer}: {source}" for layer, source, _said in BAD])
-def test_each_rule_bites(layer: str, source: str, said: str) -> None:
-    assert any(said in line for line in violations(source, layer))
+@pytest.mark.parametrize(("place", "source", "said"), BAD, ids=[f"{place}: {source}" for place, source, _said in BAD])
+def test_each_rule_bites(place: str, source: str, said: str) -> None:
+    assert any(said in line for line in violations(source, place))
 
 
 GOOD = [
-    ("module_utils", f"import socket, ssl, time\nfrom {OURS}.module_utils._tls_wire import x\nn = time.time()"),
-    ("modules", f"from ansible.module_utils.basic import AnsibleModule\nfrom {OURS}.module_utils._probe import x"),
-    ("plugin_utils", f"from cryptography import x509\nimport yaml\nfrom {OURS}.module_utils._services import x"),
-    ("plugin_utils", "from datetime import datetime, timezone\nd = datetime.fromtimestamp(0, timezone.utc)"),
-    ("plugin_utils", "def judge(now):\n    return now.today"),
-    ("plugin_utils", "from urllib.parse import quote"),
-    ("filter", f"from ansible.errors import AnsibleFilterError\nfrom {OURS}.plugin_utils._assess import x"),
+    (
+        "module_utils.tls",
+        f"import socket, ssl, time\nfrom {OURS}.module_utils.net import x\nn = time.time()",
+    ),
+    ("modules", f"from ansible.module_utils.basic import AnsibleModule\nfrom {OURS}.module_utils.visit.round import x"),
+    ("plugin_utils.trust", f"from cryptography import x509\nimport yaml\nfrom {OURS}.plugin_utils.x509.der import x"),
+    ("plugin_utils.inventory", f"from {OURS}.module_utils.tls.services import x"),
+    ("plugin_utils.vantage", f"from ansible.errors import AnsibleError\nfrom {OURS}.module_utils import control_node"),
+    ("plugin_utils.checks", "from datetime import datetime, timezone\nd = datetime.fromtimestamp(0, timezone.utc)"),
+    ("plugin_utils.checks", "def judge(now):\n    return now.today"),
+    ("plugin_utils.checks", "from urllib.parse import quote"),
+    ("filter", f"from ansible.errors import AnsibleFilterError\nfrom {OURS}.plugin_utils.assess.device import x"),
     ("action", f"import time\nfrom ansible.plugins.action import ActionBase\nfrom {OURS}.plugin_utils._x import y"),
 ]
 
 
-@pytest.mark.parametrize(("layer", "source"), GOOD, ids=[f"{layer}: {source}" for layer, source in GOOD])
-def test_what_is_allowed_passes(layer: str, source: str) -> None:
-    assert violations(source, layer) == []
+@pytest.mark.parametrize(("place", "source"), GOOD, ids=[f"{place}: {source}" for place, source in GOOD])
+def test_what_is_allowed_passes(place: str, source: str) -> None:
+    assert violations(source, place) == []
 
 
 GUARDED = "try:\n    import paramiko\nexcept ImportError:\n    paramiko = None"
@@ -331,18 +447,19 @@ GUARDED = "try:\n    import paramiko\nexcept ImportError:\n    paramiko = None"
 
 def test_a_guest_is_let_in_by_its_own_door_alone() -> None:
     for door in GUESTS["paramiko"]:
-        assert violations(GUARDED, "module_utils", door) == []
-        assert violations("import paramiko", "module_utils", door) != []
-    assert violations(GUARDED, "module_utils", "plugins/module_utils/_visit.py") != []
+        assert (ROOT / door).exists()
+        assert violations(GUARDED, "module_utils.access", door) == []
+        assert violations("import paramiko", "module_utils.access", door) != []
+    assert violations(GUARDED, "module_utils.visit", "plugins/module_utils/visit/device.py") != []
 
 
 def test_a_way_through_another_file_is_found() -> None:
     files = {
-        "plugin_utils._judge": f"from {OURS}.module_utils._services import port",
-        "module_utils._services": f"from {OURS}.module_utils import _wire",
-        "module_utils._wire": "import socket",
-        "module_utils._apart": "import ssl",
+        "plugin_utils.judge": f"from {OURS}.module_utils.tls.services import port",
+        "module_utils.tls.services": f"from {OURS}.module_utils.tls import wire",
+        "module_utils.tls.wire": "import socket",
+        "module_utils.tls.apart": "import ssl",
     }
-    assert reach("plugin_utils._judge", files) == {
-        "socket": ("plugin_utils._judge", "module_utils._services", "module_utils._wire")
+    assert reach("plugin_utils.judge", files) == {
+        "socket": ("plugin_utils.judge", "module_utils.tls.services", "module_utils.tls.wire")
     }
