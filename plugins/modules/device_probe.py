@@ -170,7 +170,20 @@ observations:
           negotiated: {version: TLSv1.3, cipher: TLS_AES_256_GCM_SHA384}
           client_certificate: not_requested
           chain: []
-          trust: {status: trusted, anchor: "CN=Hospital Root CA", detail: ""}
+          trust:
+            status: trusted
+            anchor: "CN=Hospital Root CA"
+            detail: ""
+            # The certificates that were judged, from the device's own to the anchor.
+            path:
+              - role: anchor
+                sent: false
+                subject: CN=Hospital Root CA
+                fingerprint_sha256: 2b3c…
+                not_before: "2020-01-01T00:00:00Z"
+                not_after: "2040-01-01T00:00:00Z"
+                key: {type: RSA, bits: 4096, curve: null}
+                signature_algorithm: sha256WithRSAEncryption
           name_match: true
           handshake: completed
           error:

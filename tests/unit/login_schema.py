@@ -21,7 +21,8 @@ def _judge(certificates: bool) -> Draft202012Validator:
         (_SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8") for name in ("login_observation", "observation")
     )
     loaded = json.loads(text.replace('"observation.schema.json#/', '"#/'))
-    loaded["$defs"]["certificate"] = certificates and json.loads(other)["$defs"]["certificate"]
+    for kind in ("certificate", "path"):
+        loaded["$defs"][kind] = certificates and json.loads(other)["$defs"][kind]
     Draft202012Validator.check_schema(loaded)
     return Draft202012Validator(loaded)
 

@@ -123,12 +123,16 @@ def _before(moment: datetime, seconds: float) -> datetime:
         return moment
 
 
-def _judged_links(chain: tuple[Link, ...]) -> tuple[Link, ...]:
-    """The certificates whose signature and key count: all but self-issued ones above the leaf.
+def _judged_links(facts: EndpointFacts, *, signatures: bool) -> tuple[Link, ...]:
+    """The certificates that count: those of the path that was found, by who signed whom and not by name.
 
-    A root is trusted because it is in the store, not for its own signature (RFC 5280, 6.1).
+    The signature of what ends the path does not: a root is trusted because it is in the store (RFC 5280, 6.1). Its key
+    does. An observation that tells no path is judged by all that was sent but self-issued certificates above the leaf.
     """
-    return tuple(link for index, link in enumerate(chain) if index == 0 or not link.self_issued)
+    if not facts.path:
+        return tuple(link for index, link in enumerate(facts.chain) if index == 0 or not link.self_issued)
+    ends = ("anchor", "root") if signatures else ()
+    return tuple(link for index, link in enumerate(facts.path) if index == 0 or link.role not in ends)
 
 
 def signature_hash(algorithm: Any) -> str | None:
@@ -156,7 +160,7 @@ def judge_signature(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
     weak_hashes = policy["weak_signature_hashes"]
     expected = {"weak_hashes": list(weak_hashes)}
     unknown: Link | None = None
-    for link in _judged_links(facts.chain):
+    for link in _judged_links(facts, signatures=True):
         algorithm = link.entry.get("signature_algorithm")
         digest = signature_hash(algorithm)
         if digest in weak_hashes:
@@ -164,7 +168,7 @@ def judge_signature(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
                 "algorithm": clean_text(algorithm),
                 "hash": digest,
                 **link.identity(),
-                "is_leaf": link is facts.chain[0],
+                "is_leaf": link.entry is facts.chain[0].entry,
             }
             return Verdict("signature_weak", observed, expected)
         if digest is None and unknown is None:
@@ -197,7 +201,7 @@ def key_problem(key: Mapping[str, Any], policy: Mapping[str, Any]) -> str | None
 
 
 def judge_key(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
-    """certificate_key: type and size of the public keys, from the leaf up to, and without, the root (RFC 9325).
+    """certificate_key: type and size of the public keys, from the leaf up to the anchor (RFC 9325).
 
     A private key that others on the device can read is lost, whatever its size.
     """
@@ -213,7 +217,7 @@ def judge_key(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
         "allowed_key_types": list(policy["allowed_key_types"]),
     }
     found: dict[str, tuple[Link, Mapping[str, Any]]] = {}
-    for link in _judged_links(facts.chain):
+    for link in _judged_links(facts, signatures=False):
         key = as_mapping(link.entry.get("key"))
         problem = None if _unreadable_part(link.entry, "key") else key_problem(key, policy)
         if problem != "":
@@ -223,7 +227,9 @@ def judge_key(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
             link, key = found[reason]
             if reason == "certificate_unreadable":
                 return unreadable(link)
-            return Verdict(reason, {"key": _key(key), **link.identity(), "is_leaf": link is facts.chain[0]}, expected)
+            return Verdict(
+                reason, {"key": _key(key), **link.identity(), "is_leaf": link.entry is facts.chain[0].entry}, expected
+            )
     leaf = facts.chain[0]
     return Verdict("key_strong", {"key": _key(as_mapping(leaf.entry.get("key"))), **leaf.identity()}, expected)
 
@@ -286,7 +292,7 @@ def _optional(value: Any) -> str | None:
 
 def _lapsed_since(facts: EndpointFacts, now: datetime) -> str | None:
     """A link above the leaf that expired between the visit and now: "trusted" may no longer be true."""
-    for link in facts.chain[1:]:
+    for link in facts.path[1:] or facts.chain[1:]:
         if link.not_after is not None and facts.visited_at is not None and facts.visited_at <= link.not_after < now:
             return clean_text(link.entry.get("subject"))
     return None

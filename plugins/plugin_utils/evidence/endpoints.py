@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -29,12 +29,16 @@ _OUTCOME_REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One certificate of a chain. `not_before` and `not_after` are None where it could not be read."""
+    """One certificate of a chain. `not_before` and `not_after` are None where it could not be read.
+
+    role: device | authority | anchor | root, as the judge of trust tells it of a path; None where it was not told.
+    """
 
     entry: Mapping[str, Any]
     not_before: datetime | None
     not_after: datetime | None
     self_issued: bool
+    role: str | None = None
 
     @property
     def readable(self) -> bool:
@@ -58,6 +62,7 @@ class EndpointFacts:
     missing: the reason for what is not seen, and `context` what goes with it
     names:   the names that its certificate must carry
     source:  which kind of observation showed it; None for a network visit
+    path:    from the leaf to the anchor, or as far as the issuers are known; empty where no path was looked for
     key_file: what a login tells of the private key's file: {"path", "safe", "detail"}
     """
 
@@ -70,6 +75,7 @@ class EndpointFacts:
     aborted: bool = False
     visited_at: datetime | None = None
     chain: tuple[Link, ...] = ()
+    path: tuple[Link, ...] = ()
     source: str | None = None
     key_file: Mapping[str, Any] | None = None
 
@@ -129,10 +135,32 @@ def read_chain(entries: Any) -> tuple[Link, ...]:
     return tuple(links)
 
 
+def read_path(entries: Any, chain: tuple[Link, ...]) -> tuple[Link, ...]:
+    """The links of a path that was found, each with its role; what was sent is shown as it was sent.
+
+    Empty where an observation tells none, or one that does not begin with the leaf of `chain`.
+    """
+    told = read_chain(entries)
+    if not chain or not told or _fingerprint(told[0]) != _fingerprint(chain[0]):
+        return ()
+    sent = {_fingerprint(link): link for link in chain}
+    return tuple(
+        replace(
+            sent.get(_fingerprint(link), link), role=role if isinstance(role := link.entry.get("role"), str) else None
+        )
+        for link in told
+    )
+
+
+def _fingerprint(link: Link) -> str:
+    return str(link.entry.get("fingerprint_sha256"))
+
+
 def endpoint_facts(
     label: str, names: tuple[str, ...], visit: Visit, seen: Mapping[str, Any] | None, *, peer: bool
 ) -> EndpointFacts:
     """The facts of one endpoint from the visit that showed it, or did not."""
+    chain = () if seen is None else read_chain(seen.get("chain"))
     return EndpointFacts(
         label=label,
         peer=peer,
@@ -142,7 +170,8 @@ def endpoint_facts(
         context=visit.context,
         aborted=visit.aborted,
         visited_at=visit.at,
-        chain=() if seen is None else read_chain(seen.get("chain")),
+        chain=chain,
+        path=() if seen is None else read_path(as_mapping(seen.get("trust")).get("path"), chain),
     )
 
 
@@ -155,6 +184,7 @@ def file_facts(label: str, entry: Mapping[str, Any], source: str | None, at: dat
             "key_safe": entry.get("key_safe") if isinstance(entry.get("key_safe"), bool) else None,
             "key_detail": clean_text(entry.get("key_detail") or ""),
         }
+    chain = read_chain(entry.get("chain"))
     return EndpointFacts(
         label=label,
         peer=False,
@@ -163,7 +193,8 @@ def file_facts(label: str, entry: Mapping[str, Any], source: str | None, at: dat
         missing="certificate_file_unreadable",
         context={"path": clean_text(entry.get("path")), "detail": clean_text(entry.get("detail") or "")},
         visited_at=at,
-        chain=read_chain(entry.get("chain")),
+        chain=chain,
+        path=read_path(entry.get("chain_path"), chain),
         source=source,
         key_file=key_file,
     )

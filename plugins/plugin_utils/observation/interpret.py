@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
@@ -179,8 +179,14 @@ def interpret_gateway(
         observation["certificate_files"] = [
             {
                 **{key: value for key, value in entry.items() if key != "chain_der"},
-                "chain": [describe_certificate(base64.b64decode(text)) for text in entry["chain_der"]],
+                **_file_chain([base64.b64decode(text) for text in entry["chain_der"]], answered),
             }
             for entry in facts["certificate_files"]
         ]
     return observation
+
+
+def _file_chain(chain: list[bytes], read_at: float) -> dict[str, Any]:
+    """The certificates of a file, and those among them that the first one needs."""
+    trust = TrustJudge([]).judge(chain, datetime.fromtimestamp(read_at, timezone.utc))
+    return {"chain": [describe_certificate(der) for der in chain], "chain_path": trust["path"]}

@@ -12,7 +12,8 @@ How a verdict is reached:
    key identifiers only say which one to try first. A path ends at the first anchor.
 2. If there is none, the same again with the authorities that other devices of the run sent. A path that needs one of
    those is `incomplete_chain`: the device does not send what its clients need.
-3. Of several paths the one with the least wrong counts; of several wrongs on one path, the gravest.
+3. Of several paths the one with the least wrong counts, then the one with the fewest weak signatures and keys, then the
+   one that holds longest; of several wrongs on one path, the gravest.
 4. If there is no path at all, the furthest point that was reached tells the cause. A missing issuer is an
    `unknown_authority`, unless the last certificate itself names an anchor as its issuer's issuer (authority key
    identifier by name), which makes it an `incomplete_chain`. Where the server sent nothing but its own certificate and
@@ -30,25 +31,28 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.path_rules import (
-    GRAVITY,
     Problem,
     Purpose,
     path_problems,
     quoted,
     shown,
+    sturdiness,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.paths import Findings, Path, PathFinder
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.paths import DeadEnd, Findings, Path, PathFinder
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.revocation import Crl, RevocationBook, load_crls
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.certificate import Certificate, parse_certificate
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import (
     CertificateSourceError,
+    describe_certificate,
     moment_text,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.names import NameKey
 
 # What a server sends is read so far; real chains have fewer than ten.
 _MAX_SENT = 64
+
+_TOLD_OF_LINK = ("subject", "fingerprint_sha256", "not_before", "not_after", "key", "signature_algorithm")
 
 
 class _HasDer(Protocol):
@@ -63,8 +67,13 @@ class _Verdict:
     """A path to an anchor, the gravest that is wrong with it, and what the revocation lists say."""
 
     problem: Problem
-    anchor: Certificate
+    path: Path
     revocation: dict[str, Any]
+
+    def better_than(self, other: _Verdict) -> bool:
+        if self.problem.gravity != other.problem.gravity:
+            return self.problem.gravity < other.problem.gravity
+        return sturdiness(self.path) > sturdiness(other.path)
 
 
 class TrustJudge:
@@ -113,18 +122,19 @@ class TrustJudge:
         date        when the link expires, becomes valid or was revoked (ISO 8601), or None
         detail      an English sentence; names from the device are escaped and cut
         revocation  {status: good | revoked | not_assessed, detail} for the path that was judged
+        path        the certificates that were judged, the device's own first and the anchor last: each {role, sent,
+                    subject, fingerprint_sha256, not_before, not_after, key, signature_algorithm}, the last six as
+                    describe_certificate tells them; `sent` is false for one that the server left out.
+                    role: device | authority | anchor | root (it signed itself and is no anchor). Without a way to an
+                    anchor it goes as far as the issuers are known; empty when the own certificate cannot be read
 
         `now` is timezone-aware. `purpose` is the side of TLS that the certificate is used on: where an extended key
         usage is present on the path, it must allow that side.
         """
         if now.tzinfo is None:
             raise ValueError("now must be timezone-aware")
-        if now.tzinfo is None:
-            raise ValueError("now must be timezone-aware")
         if not chain:
             return _result(Problem("not_assessed", "no_chain", "no certificate was seen"))
-        if not self._paths.has_anchors:
-            return _result(Problem("not_assessed", "no_anchors", "no trust anchor was given"))
         try:
             sent = [parse_certificate(chain[0])]
         except DerError as exc:
@@ -142,8 +152,10 @@ class TrustJudge:
         for use_known in (False, True):
             best, findings = self._best(sent, use_known, now, purpose)
             if best is not None:
-                return _result(best.problem, best.anchor, best.revocation)
-        return _result(self._explain(sent, findings, unreadable))
+                return _result(best.problem, best.path, sent, best.revocation, anchored=True)
+        end = max(findings.dead_ends, key=lambda one: (len(one.path), *sturdiness(one.path)), default=None)
+        problem = self._explain(sent, end, findings.limited, unreadable)
+        return _result(problem, end.path if end is not None else (), sent)
 
     def _best(
         self, sent: Sequence[Certificate], use_known: bool, now: datetime, purpose: Purpose
@@ -151,14 +163,12 @@ class TrustJudge:
         """The path with the least wrong."""
         best: _Verdict | None = None
         ders = {certificate.der for certificate in sent}
-        good_enough = GRAVITY.index("incomplete_chain") if use_known else 0
 
-        def visit(path: Path) -> bool:
+        def visit(path: Path) -> None:
             nonlocal best
             verdict = self._verdict(path, ders, now, purpose)
-            if best is None or verdict.problem.gravity < best.problem.gravity:
+            if best is None or verdict.better_than(best):
                 best = verdict
-            return best.problem.gravity <= good_enough
 
         findings = self._paths.find(sent, use_known, visit)
         return best, findings
@@ -175,7 +185,7 @@ class TrustJudge:
             # Of two that are equally grave, the one nearer to the anchor is the deeper cause.
             if problem.gravity >= gravest.gravity:
                 gravest = problem
-        return _Verdict(gravest, anchor, revocation)
+        return _Verdict(gravest, path, revocation)
 
     def _revocation(self, path: Path, now: datetime) -> tuple[dict[str, Any], list[Problem]]:
         """What the lists say of the links below the anchor: revoked if one is, good if all are."""
@@ -200,14 +210,17 @@ class TrustJudge:
         details = [answer.detail for answer in answers if answer.status == status]
         return {"status": status, "detail": "; ".join(details)}, problems
 
-    def _explain(self, sent: Sequence[Certificate], findings: Findings, unreadable: str | None) -> Problem:
-        """Why there is no path to an anchor: what stops the longest one."""
-        end = max(findings.dead_ends, key=lambda dead_end: len(dead_end.path), default=None)
+    def _explain(
+        self, sent: Sequence[Certificate], end: DeadEnd | None, limited: bool, unreadable: str | None
+    ) -> Problem:
+        """Why there is no path to an anchor: what stops the longest one, `end`."""
         if end is not None and end.cause == "root_not_trusted" and len(end.path) == 1:
             detail = f"{quoted(sent[0].subject)} signed itself and is no trust anchor"
             return Problem("self_signed", "self_signed", detail, shown(sent[0].subject))
-        if end is None or findings.limited:
+        if end is None or limited:
             return Problem("not_assessed", "search_limit", "too many certificates of one name to try every path")
+        if not self._paths.has_anchors and end.cause != "signature_invalid":
+            return Problem("not_assessed", "no_anchors", "no trust anchor was given")
         last = end.path[-1]
         subject, issuer = quoted(last.subject), quoted(last.issuer)
         if end.cause == "root_not_trusted":
@@ -287,15 +300,35 @@ def _unasked(detail: str) -> dict[str, Any]:
     return {"status": "not_assessed", "detail": detail}
 
 
+def _links(path: Path, sent: Sequence[Certificate], anchored: bool) -> list[dict[str, Any]]:
+    """The links of a path as `judge` tells them."""
+    ders = {certificate.der for certificate in sent}
+    roles = ["device", *["authority"] * (len(path) - 1)][: len(path)]
+    if anchored:
+        roles[-1] = "anchor"
+    elif len(path) > 1 and path[-1].subject_key == path[-1].issuer_key:
+        roles[-1] = "root"
+    entries = [describe_certificate(link.der) for link in path]
+    return [
+        {"role": role, "sent": link.der in ders, **{part: entry.get(part) for part in _TOLD_OF_LINK}}
+        for role, link, entry in zip(roles, path, entries, strict=True)
+    ]
+
+
 def _result(
-    problem: Problem, anchor: Certificate | None = None, revocation: dict[str, Any] | None = None
+    problem: Problem,
+    path: Path = (),
+    sent: Sequence[Certificate] = (),
+    revocation: dict[str, Any] | None = None,
+    anchored: bool = False,
 ) -> dict[str, Any]:
     return {
         "status": problem.status,
         "cause": problem.cause,
-        "anchor": shown(anchor.subject) if anchor is not None else None,
+        "anchor": shown(path[-1].subject) if anchored else None,
         "link": problem.link,
         "date": moment_text(problem.date) if problem.date is not None else None,
         "detail": problem.detail,
         "revocation": revocation or _unasked("no path to a trust anchor was found"),
+        "path": _links(path, sent, anchored),
     }

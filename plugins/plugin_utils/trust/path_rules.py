@@ -10,9 +10,10 @@ accept and others refuse is `not_assessed`: never a pass, and no failure of whic
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Literal
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust import name_constraints
@@ -22,6 +23,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.certifica
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import moment_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.names import name_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.signatures import algorithm_name, key_facts
 
 Purpose = Literal["server", "client"]
 
@@ -37,6 +39,9 @@ GRAVITY = (
 """the statuses that a path to an anchor may have, from nothing wrong to the gravest"""
 
 _KEY_CERT_SIGN = 0x04
+# For preferring one path to another alone: what is too weak is for the policy to say.
+_STURDY_BITS = {"RSA": 2048, "DSA": 2048, "EC": 256}
+_WEAK_HASH = re.compile(r"(?i)md[245]|sha1\b|sha1With")
 _PURPOSES = {"server": der.oid("1.3.6.1.5.5.7.3.1"), "client": der.oid("1.3.6.1.5.5.7.3.2")}
 _UNREADABLE = "unreadable name"
 _SHOWN_NAME = 160
@@ -97,6 +102,21 @@ def shown(name: bytes) -> str | None:
 def quoted(name: bytes) -> str:
     """A distinguished name inside a sentence."""
     return f"'{shown(name) or _UNREADABLE}'"
+
+
+def sturdiness(path: tuple[Certificate, ...]) -> tuple[int, datetime]:
+    """By which of two paths that are as good a chain is judged: the one with the fewest weak links, then the one that
+    holds longest. A weak or short-lived certificate beside a path that does without it harms nobody."""
+    weak, ends = 0, []
+    for link in path:
+        try:
+            ends.append(link.not_after)
+            key = key_facts(link.spki)
+            weak += key.bits is not None and key.bits < _STURDY_BITS.get(key.kind, 0)
+            weak += link is not path[-1] and _WEAK_HASH.search(algorithm_name(link.signature_algorithm)) is not None
+        except DerError:
+            weak += 1
+    return -weak, min(ends, default=datetime.max.replace(tzinfo=timezone.utc))
 
 
 def path_problems(

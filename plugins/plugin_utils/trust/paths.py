@@ -50,7 +50,7 @@ class Findings:
 @dataclass
 class _Walk:
     pools: tuple[Mapping[NameKey, list[Certificate]], ...]
-    visit: Callable[[Path], bool]
+    visit: Callable[[Path], None]
     findings: Findings = field(default_factory=Findings)
     steps: int = _MAX_STEPS
     signatures: int = _MAX_SIGNATURES
@@ -77,22 +77,23 @@ class PathFinder:
         """Whether one of `names` is the subject of an anchor."""
         return any(name in self._anchors_by_name for name in names)
 
-    def find(self, sent: Sequence[Certificate], use_known: bool, visit: Callable[[Path], bool]) -> Findings:
-        """Calls `visit` with each path from the first of `sent` to an anchor, until it returns True."""
+    def find(self, sent: Sequence[Certificate], use_known: bool, visit: Callable[[Path], None]) -> Findings:
+        """Calls `visit` with each path from the first of `sent` to an anchor."""
         pools = (self._anchors_by_name, _by_subject(sent))
         walk = _Walk((*pools, self._known_by_name) if use_known else pools, visit)
         self._extend((sent[0],), walk)
         return walk.findings
 
-    def _extend(self, path: Path, walk: _Walk) -> bool:
-        """Follows `path` upwards; True when the search is over."""
+    def _extend(self, path: Path, walk: _Walk) -> None:
+        """Follows `path` upwards."""
         last = path[-1]
         if self.is_anchor(last):
-            return walk.visit(path)
+            walk.visit(path)
+            return
         walk.steps -= 1
         if walk.steps < 0 or len(path) >= _MAX_DEPTH:
             walk.findings.limited = True
-            return walk.steps < 0
+            return
         issuers, cause = self._issuers(last, walk)
         # An authority is its name and its key: its other certificates lead nowhere new.
         seen = {(certificate.subject_key, certificate.spki) for certificate in path}
@@ -101,7 +102,8 @@ class PathFinder:
         ]
         if not onward:
             walk.findings.dead_ends.append(DeadEnd(path, cause))
-        return any(self._extend((*path, issuer), walk) for issuer in onward)
+        for issuer in onward:
+            self._extend((*path, issuer), walk)
 
     def _issuers(self, certificate: Certificate, walk: _Walk) -> tuple[list[Certificate], str]:
         """Those who signed a certificate, likeliest first; and the cause if none leads on."""

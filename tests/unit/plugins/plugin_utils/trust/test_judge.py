@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import random
@@ -26,6 +27,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.judge im
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import signatures
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import (
     CertificateSourceError,
+    describe_certificate,
     load_certificates,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.names import name_key
@@ -63,7 +65,7 @@ STATUSES = {
 def well_formed(verdict: dict[str, Any]) -> bool:
     """Whether a verdict has the documented shape and survives JSON."""
     return (
-        set(verdict) == {"status", "cause", "anchor", "link", "date", "detail", "revocation"}
+        set(verdict) == {"status", "cause", "anchor", "link", "date", "detail", "revocation", "path"}
         and verdict["cause"] in STATUSES[verdict["status"]]
         and set(verdict["revocation"]) == {"status", "detail"}
         and bool(verdict["detail"])
@@ -453,6 +455,9 @@ CASES: dict[str, Case] = {
             pki.make("Root", ROOT, ca=True, label="next root"),
         ],
     ),
+    # What needs no anchor is judged without one.
+    "self-signed, without anchors": Case("self_signed/self_signed", [], [SELF, MIDDLE]),
+    "broken signature, without anchors": Case("bad_signature/signature_invalid", [], [corrupted(DEVICE), MIDDLE]),
     # not_assessed
     "no anchor": Case("not_assessed/no_anchors", [], [DEVICE, MIDDLE]),
     "no chain": Case("not_assessed/no_chain", [ROOT], []),
@@ -553,6 +558,81 @@ def test_the_order_of_what_is_sent_does_not_count(order: tuple[int, ...]) -> Non
     rest = [MIDDLE, ROOT, STRANGER, OTHER_MIDDLE]
     judge = TrustJudge([ROOT.der])
     assert judge.judge([DEVICE.der, *(rest[index].der for index in order)], NOW)["status"] == "trusted"
+
+
+# --- the path that was judged ---------------------------------------------------------------------------------------
+
+WEAK_MIDDLE = pki.rebuild(pki.make("RSA Middle", RSA_ROOT, ca=True, kind="rsa2048"), RSA_ROOT, "sha1")
+SHORT_MIDDLE = pki.make("RSA Middle", RSA_ROOT, ca=True, kind="rsa2048", days=(-900, 10))
+SMALL_MIDDLE = pki.make("RSA Middle", pki.make("Small", RSA_ROOT, ca=True, kind="rsa1024"), ca=True, kind="rsa2048")
+ROLLOVER = pki.make("RSA Root", RSA_ROOT, ca=True, kind="rsa2048", label="RSA Root, next key")
+
+PATHS: dict[str, tuple[Case, list[tuple[str, pki.Identity]]]] = {
+    "to the anchor, which was not sent": (
+        Case("trusted", [RSA_ROOT], [RSA_DEVICE, RSA_MIDDLE, STRANGER]),
+        [("device", RSA_DEVICE), ("authority", RSA_MIDDLE), ("anchor", RSA_ROOT)],
+    ),
+    "the anchor is the device": (Case("trusted", [SELF], [SELF]), [("anchor", SELF)]),
+    "a weak twin is passed by, whichever comes first": (
+        Case("trusted", [RSA_ROOT], [RSA_DEVICE, WEAK_MIDDLE, RSA_MIDDLE]),
+        [("device", RSA_DEVICE), ("authority", RSA_MIDDLE), ("anchor", RSA_ROOT)],
+    ),
+    "a weak twin alone counts": (
+        Case("trusted", [RSA_ROOT], [RSA_DEVICE, WEAK_MIDDLE]),
+        [("device", RSA_DEVICE), ("authority", WEAK_MIDDLE), ("anchor", RSA_ROOT)],
+    ),
+    "a small key above is passed by": (
+        Case(
+            "trusted",
+            [RSA_ROOT],
+            [RSA_DEVICE, SMALL_MIDDLE, pki.make("Small", RSA_ROOT, ca=True, kind="rsa1024"), RSA_MIDDLE],
+        ),
+        [("device", RSA_DEVICE), ("authority", RSA_MIDDLE), ("anchor", RSA_ROOT)],
+    ),
+    "the twin that holds longest": (
+        Case("trusted", [RSA_ROOT], [RSA_DEVICE, SHORT_MIDDLE, RSA_MIDDLE]),
+        [("device", RSA_DEVICE), ("authority", RSA_MIDDLE), ("anchor", RSA_ROOT)],
+    ),
+    "through a rollover": (
+        Case("trusted", [RSA_ROOT], [issued(ROLLOVER, label="d"), ROLLOVER]),
+        [("device", issued(ROLLOVER, label="d")), ("authority", ROLLOVER), ("anchor", RSA_ROOT)],
+    ),
+    "what was not sent": (
+        Case("incomplete_chain", [ROOT], [DEVICE], [MIDDLE]),
+        [("device", DEVICE), ("authority", MIDDLE), ("anchor", ROOT)],
+    ),
+    "to a root that is no anchor": (
+        Case("unknown_authority", [STRANGER], [DEVICE, MIDDLE, ROOT]),
+        [("device", DEVICE), ("authority", MIDDLE), ("root", ROOT)],
+    ),
+    "as far as the issuers are known": (
+        Case("unknown_authority", [STRANGER], [DEVICE, MIDDLE]),
+        [("device", DEVICE), ("authority", MIDDLE)],
+    ),
+    "without anchors": (
+        Case("not_assessed", [], [DEVICE, ROOT, MIDDLE]),
+        [("device", DEVICE), ("authority", MIDDLE), ("root", ROOT)],
+    ),
+    "self-signed": (Case("self_signed", [ROOT], [SELF]), [("device", SELF)]),
+    "nothing to begin with": (Case("not_assessed", [ROOT], [b"garbage", MIDDLE]), []),
+}
+
+
+@pytest.mark.parametrize("case", PATHS)
+def test_the_path_that_was_judged(case: str) -> None:
+    given, expected = PATHS[case]
+    verdict = given.verdict()
+    assert verdict["status"] == given.expect
+    # Certificates that the tests make anew have other serial numbers: they are compared by subject and key.
+    sent = {hashlib.sha256(one if isinstance(one, bytes) else one.der).hexdigest() for one in given.chain}
+    for link, (role, identity) in zip(verdict["path"], expected, strict=True):
+        entry = describe_certificate(identity.der)
+        parts = ("subject", "key", "signature_algorithm", "not_before", "not_after")
+        assert {part: link[part] for part in parts} == {part: entry[part] for part in parts}
+        assert (link["role"], link["sent"]) == (role, link["fingerprint_sha256"] in sent)
+    assert verdict["anchor"] == (
+        verdict["path"][-1]["subject"] if verdict["path"] and verdict["path"][-1]["role"] == "anchor" else None
+    )
 
 
 # --- what a verdict says --------------------------------------------------------------------------------------------
