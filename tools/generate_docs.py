@@ -36,7 +36,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklis
     load_checklist,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data  # noqa: E402
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import labels as texts  # noqa: E402
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import labels  # noqa: E402
 
 CHECKS = Path("docs/checks")
 POLICY_PAGES = {"en": Path("docs/en/policy.md"), "fr": Path("docs/fr/politique.md")}
@@ -73,10 +73,10 @@ def reason_rows(reasons: Iterable[Reason], language: str) -> list[tuple[str, ...
     words = words_in(language)
     rows: list[tuple[str, ...]] = []
     for reason in reasons:
-        severity = texts.severity_label(reason.severity, language) if reason.status == "fail" else ""
-        owner = texts.owner_label(reason.owner, language) if reason.status != "pass" else ""
+        severity = labels.severity_label(reason.severity, language) if reason.status == "fail" else ""
+        owner = labels.owner_label(reason.owner, language) if reason.status != "pass" else ""
         meaning = sentence(reason.title, language) + (f" ({words['later']})" if reason.later else "")
-        rows.append((f"`{reason.name}`", texts.status_label(reason.status, language), severity, owner, meaning))
+        rows.append((f"`{reason.name}`", labels.status_label(reason.status, language), severity, owner, meaning))
     return rows
 
 
@@ -115,8 +115,8 @@ def check_page(check: Check, language: str) -> str:
         "",
         words["other"].format(page=f"{check.name}.md"),
         "",
-        f"`{check.name}` · {texts.source_label(check.source, language)} · {texts.owner_label(check.owner, language)}"
-        f" · {texts.reference_label(check.annex, language)}",
+        f"`{check.name}` · {labels.source_label(check.source, language)} · {labels.owner_label(check.owner, language)}"
+        f" · {labels.reference_label(check.annex, language)}",
         "",
         sentence(check.text, language),
         "",
@@ -124,12 +124,12 @@ def check_page(check: Check, language: str) -> str:
         "",
         *reasons_table(reasons, language),
         "",
-        words["attested"].format(severity=texts.severity_label(check.attested_severity, language).lower()),
+        words["attested"].format(severity=labels.severity_label(check.attested_severity, language).lower()),
         *actions_part(reasons, language),
         "",
         f"## {words['references']}",
         "",
-        *(f"- {texts.reference_label(reference, language)}" for reference in check.references),
+        *(f"- {labels.reference_label(reference, language)}" for reference in check.references),
     ]
     return "\n".join(lines) + "\n"
 
@@ -140,9 +140,9 @@ def index_page(language: str) -> str:
         (
             f"[`{check.name}`]({check.name}.md)",
             sentence(check.title, language),
-            texts.source_label(check.source, language),
-            texts.owner_label(check.owner, language),
-            texts.reference_label(check.annex, language),
+            labels.source_label(check.source, language),
+            labels.owner_label(check.owner, language),
+            labels.reference_label(check.annex, language),
         )
         for check in load_checklist().checks
     ]

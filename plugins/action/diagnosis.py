@@ -27,8 +27,9 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.page
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.text import MAX_TEXT
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import card_from_dictionary
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.collection import Observations
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.folder import Preview, Staging, look_at
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.folder import Preview, look_at
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.run import LANGUAGES
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.staging import Staging
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import peer_key
 

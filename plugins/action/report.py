@@ -36,18 +36,14 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waiver
     load_waivers,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.fleet import Fleet
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.folder import (
-    Destination,
-    Preview,
-    Staging,
-    look_at,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.folder import Destination, Preview, look_at
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.run import (
     LANGUAGES,
     Rules,
     build_report,
     verdicts_in,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.staging import Staging
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.terminal import MOST_URGENT, fleet_table
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import parse_instant

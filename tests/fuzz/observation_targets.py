@@ -25,7 +25,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.in
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import find_reason
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.judge import TrustJudge
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels import finding_actions, finding_message
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.messages import finding_actions, finding_message
 from fuzz.certificate_targets import DER_TOKENS, pki
 from fuzz.fakes import FakeDevice, FakeSession, run
 from fuzz.mutate import split_chain, split_script

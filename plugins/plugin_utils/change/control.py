@@ -14,8 +14,8 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import parse_limit
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.change_words import change_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels import date_text, instant_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels import date_text, date_time_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import change_text
 
 KINDS = ("root_ca", "time_sync", "time_step", "tls_hardening", "account_hygiene", "restore")
 
@@ -43,7 +43,7 @@ class Refusal:
         for name, value in self.values.items():
             if name == "next":
                 key = "next_window" if value else "no_next_window"
-                values[name] = change_text(key, language, date=instant_text(value, language) if value else "")
+                values[name] = change_text(key, language, date=date_time_text(value, language) if value else "")
             else:
                 values[name] = date_text(value, language) if isinstance(value, datetime) else value
         return change_text(f"refusals.{self.reason}", language, **values)

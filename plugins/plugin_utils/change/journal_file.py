@@ -23,7 +23,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.journal
     check_chain,
     journal_line,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.change_words import change_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import change_text
 
 LOCK_SECONDS = 60
 

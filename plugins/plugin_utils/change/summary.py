@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.journal import EVENTS
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.change_words import change_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import change_text
 
 _STATE, _REFUSAL, _NOTE = "change_control_state", "change_control_refusal", "change_control_note"
 

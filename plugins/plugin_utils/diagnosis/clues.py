@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From clues to a diagnosis: the deepest clue wins, and what is equally deep is told too.
 
-A clue may come from a text or, one day, from what was observed of a device: both are settled here.
+A clue may come from a text or, one day, from what was observed of a device: both end here.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Diagnosis:
     confidence: str
 
 
-def settle(clues: Sequence[Clue]) -> Diagnosis:
+def diagnosis_of(clues: Sequence[Clue]) -> Diagnosis:
     """The diagnosis of `clues`.
 
     The deepest level wins. Among its clues, causes told more often go first; told as often, the order of the closed

@@ -10,7 +10,7 @@ from typing import Any
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.clues import (
     actions_of,
     causes_of,
-    settle,
+    diagnosis_of,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.text import MAX_TEXT, read_clues
 
@@ -20,7 +20,7 @@ def diagnose_text(text: str) -> dict[str, Any]:
 
     {"categories", "causes", "actions", "evidence", "confidence", "stack", "truncated"}: see the filter's documentation.
     """
-    diagnosis = settle(read_clues(text))
+    diagnosis = diagnosis_of(read_clues(text))
     return {
         "categories": list(diagnosis.categories),
         "causes": causes_of(diagnosis.categories),

@@ -7,32 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.case import CONFIDENCES
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.clues import actions_of, causes_of
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.live import CONFIDENCES
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.html import render_diagnosis
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.html import render_page
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text as moment
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.language import LANGUAGES, french
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import PEER_PREFIX
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels import (
-    fill_text,
-    instant_text,
-    owner_label,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels import date_time_text, owner_label
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.messages import fill_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import load_words
 
 SCHEMA_VERSION = 1
 UNKNOWN = "unknown"
+_PAGE = Path(__file__).with_name("page.html.j2")
 
 Entry = Mapping[str, Any]
 
 
 def words(key: str, language: str, **values: Any) -> str:
-    """A word of data/diagnosis_live.yml."""
+    """A word of diagnosis_live.yml."""
     return _in(load_data("diagnosis/diagnosis_live")["words"][key], language).format(**values)
 
 
@@ -135,7 +134,7 @@ def diagnosis(
         "schema_version": SCHEMA_VERSION,
         "device": device,
         "vantage": vantage,
-        "at": moment(at),
+        "at": instant_text(at),
         "categories": categories or [UNKNOWN],
         "causes": causes,
         "message": None
@@ -195,7 +194,7 @@ def _request(found: Entry, language: str) -> list[str]:
     asked = [action for action in found["actions"] if action["owner"] == "it"]
     if not asked or not found["causes"]:
         return []
-    device, at = visible(found["device"], 200), instant_text(found["at"], language)
+    device, at = visible(found["device"], 200), date_time_text(found["at"], language)
     lines = [words("subject", language, device=device), "", words("greeting", language), ""]
     lines.append(words("lead", language, device=device, at=at, vantage=visible(found["vantage"], 200)))
     for number, cause in enumerate(found["causes"], start=1):
@@ -244,7 +243,7 @@ def page(found: Entry, languages: Sequence[str]) -> bytes:
     """index.html, one part a language."""
     parts = [_part(found, language) for language in languages]
     title = words("title", languages[0], device=found["device"])
-    return render_diagnosis(parts, title, instant_text(found["at"], languages[0]), load_words(languages[0]))
+    return render_page(_PAGE, parts, title, date_time_text(found["at"], languages[0]), load_words(languages[0]))
 
 
 def _part(found: Entry, language: str) -> dict[str, Any]:
@@ -256,7 +255,7 @@ def _part(found: Entry, language: str) -> dict[str, Any]:
         "w": {name: words(name, language) for name in plain},
         "verdict": _verdict(found, language),
         "seen_from": words(
-            "seen_from", language, vantage=clean_text(found["vantage"]), at=instant_text(found["at"], language)
+            "seen_from", language, vantage=clean_text(found["vantage"]), at=date_time_text(found["at"], language)
         ),
         "contradictions": [entry["text"][language] for entry in found["contradictions"]],
         "corroborated": ", ".join(_title(category)[language] for category in found["corroborated"]),

@@ -14,9 +14,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import find_reason
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.files import column_titles
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels import check_title
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import find_reason
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.messages import check_title
 
 FIELDS = ("device", "check", "endpoint", "title", "result", "by", "on", "until", "note")
 _EMPTY = ("", "", "", "", "")

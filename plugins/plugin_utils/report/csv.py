@@ -14,9 +14,9 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import labels
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.said import Said
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import labels
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import Words
 
 # The last four are the full-width forms that spreadsheets with an East Asian locale read alike.

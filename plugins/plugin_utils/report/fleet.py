@@ -10,20 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import labels
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import OWNERS
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import describe_policy
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.said import Said, due_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.sheet import (
-    SEVERITIES,
-    SEVERITY_MARKS,
-    VERDICT_MARKS,
-    policy_value,
-    traffic,
-)
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import Words, load_words
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary import (
     VERDICTS,
     add_to_totals,
@@ -32,6 +18,15 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary
     was_aborted,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import observed_at
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.said import Said, due_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.sheet import SEVERITY_MARKS, VERDICT_MARKS
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.values import policy_value, traffic
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import OWNERS, SEVERITIES
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import describe_policy
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import labels, messages
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import Words, load_words
 
 _FAILING = ("critical", "high", "medium", "low")
 _TRAFFIC = ("connections", "bytes_sent", "bytes_received")
@@ -339,9 +334,9 @@ class Fleet:
         ordered = sorted(self._unassessed.items(), key=lambda item: (-item[1].devices, -item[1].points, item[0]))
         return [
             {
-                "title": labels.reason_title(next(iter(entry.checks)), reason, words.language),
+                "title": messages.reason_title(next(iter(entry.checks)), reason, words.language),
                 "devices": words.number(entry.devices),
-                "checks": ", ".join(labels.check_title(check, words.language) for check in entry.checks),
+                "checks": ", ".join(messages.check_title(check, words.language) for check in entry.checks),
                 "how": entry.how.get(words.language, ""),
             }
             for reason, entry in ordered

@@ -127,7 +127,7 @@ def _fleet_labels(language: str) -> tuple[Markup, str]:
 def render_sheet(view: Any, *, file: str, other: str | None, as_of: str, words: Words) -> bytes:
     """Return the page of one device.
 
-    :param view: a Sheet (see _report_sheet)
+    :param view: a Sheet (sheet.py)
     :param file: name of the sheet's file, the same in every language
     :param other: the other language of this report, if it has one
     :param as_of: the moment that the report speaks of, in words
@@ -157,7 +157,7 @@ def render_fleet(
 ) -> Iterator[bytes]:
     """Yield the fleet page in pieces (its rows may be many thousands).
 
-    :param view: what _report_fleet made: texts, tiles, sections
+    :param view: what a Fleet made (fleet.py): texts, tiles, sections
     :param rows: the devices that were not aborted, in order; None for none
     """
     sections = [("devices", words["column_devices"])]
@@ -192,9 +192,18 @@ def render_chooser(parts: Sequence[Mapping[str, Any]], words: Words) -> bytes:
     return text.encode("utf-8")
 
 
-def render_diagnosis(parts: Sequence[Mapping[str, Any]], title: str, right: str, words: Words) -> bytes:
-    """Return the page of a live diagnosis, one part a language."""
-    text = _template("diagnosis.html.j2", words.language).render(
-        parts=parts, language=words.language, title=title, style=_page_style(("base", "sheet"), title, right, words)
+def render_page(template: Path, parts: Sequence[Mapping[str, Any]], title: str, right: str, words: Words) -> bytes:
+    """Return a page of another room, one part a language: head, style and escaping are the report's.
+
+    :param template: the room's own file; it says its texts by `parts`, and includes the report's head
+    :param right: what stands on paper at the top right
+    """
+    source = template.read_text(encoding="utf-8")
+    text = (
+        _environment(words.language)
+        .from_string(source)
+        .render(
+            parts=parts, language=words.language, title=title, style=_page_style(("base", "sheet"), title, right, words)
+        )
     )
     return text.encode("utf-8")

@@ -19,11 +19,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, BinaryIO
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import PEER, place_label
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.device import assess_device
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.attestation_sheet import sheet_head, sheet_lines
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary import SCHEMA_VERSION, summarize_device
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.collection import Observations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attestations import Attestations
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waivers import Waivers
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.attestation_sheet import (
+    sheet_head,
+    sheet_lines,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.csv import csv_head, csv_lines
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.fleet import Fleet
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.folder import TO_FILL, Preview, sheet_name
@@ -32,13 +36,12 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.html im
     render_fleet,
     render_sheet,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.collection import Observations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.said import say_all
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.sheet import sheet_view
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import PEER, place_label
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import load_words
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary import SCHEMA_VERSION, summarize_device
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waivers import Waivers
 
 LANGUAGES = {"fr": ("fr",), "en": ("en",), "both": ("fr", "en")}
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -15,8 +15,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import CLIENT, FILE, PEER_PREFIX
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import labels as texts
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import labels, messages
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import Words, load_words
 
 Finding = Mapping[str, Any]
@@ -89,17 +89,15 @@ def say_all(findings: Iterable[Finding], language: str) -> list[Said]:
 
 def _worded(finding: Finding, language: str) -> Said:
     check, reason = finding["check"], finding["reason"]
-    labels = _labels(
-        check, reason, finding["status"], finding["severity"], finding["owner"], finding["source"], language
-    )
+    said = _labels(check, reason, finding["status"], finding["severity"], finding["owner"], finding["source"], language)
     return Said(
-        *labels[:5],
+        *said[:5],
         endpoint=visible(finding["endpoint"], 120),
         place=place_text(finding["endpoint"], language),
-        message=visible(texts.finding_message(finding, language)),
-        actions=tuple(visible(step) for step in texts.finding_actions(finding, language)),
+        message=visible(messages.finding_message(finding, language)),
+        actions=tuple(visible(step) for step in messages.finding_actions(finding, language)),
         references=_references(tuple(finding["references"] or ()), language),
-        source=labels[5],
+        source=said[5],
     )
 
 
@@ -116,15 +114,15 @@ def _labels(
     check: str, reason: str, status: str, severity: str, owner: str | None, source: str | None, language: str
 ) -> tuple[str, str, str, str, str, str]:
     return (
-        texts.check_title(check, language),
-        texts.reason_title(check, reason, language),
-        texts.status_label(status, language),
-        texts.severity_label(severity, language),
-        texts.owner_label(owner, language) if owner else "",
-        texts.source_label(source, language) if source else "",
+        messages.check_title(check, language),
+        messages.reason_title(check, reason, language),
+        labels.status_label(status, language),
+        labels.severity_label(severity, language),
+        labels.owner_label(owner, language) if owner else "",
+        labels.source_label(source, language) if source else "",
     )
 
 
 @functools.lru_cache(maxsize=1024)
 def _references(references: tuple[str, ...], language: str) -> str:
-    return " · ".join(texts.reference_label(reference, language) for reference in references)
+    return " · ".join(labels.reference_label(reference, language) for reference in references)

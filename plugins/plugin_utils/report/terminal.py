@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import labels
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.said import place_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.sheet import SEVERITY_MARKS, VERDICT_MARKS
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import cells, fit, visible
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import labels, messages
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import Words, load_words
 
 MOST_URGENT = 50
@@ -64,7 +64,7 @@ def _reason(row: Mapping[str, Any], words: Words) -> str:
     step = row.get("next")
     if not step:
         return ""
-    text = visible(labels.reason_title(step["check"], step["reason"], words.language), 200)
+    text = visible(messages.reason_title(step["check"], step["reason"], words.language), 200)
     place = place_text(step.get("endpoint"), words.language)
     return f"{text} ({place})" if place else text
 

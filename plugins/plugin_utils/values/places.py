@@ -22,7 +22,7 @@ def place_label(kind: str, place: Mapping[str, Any]) -> str:
     CLIENT, FILE: {path} of a certificate file, which the device uses as a client or otherwise: "client:/path"
     """
     if kind in (CLIENT, FILE):
-        return clean_text(f"{kind}:{place['path']}")
+        return clean_text(f"{kind}:{place.get('path')}")
     port = clean_text(place.get("port"))
     if kind == PEER:
         names = declared_names(place)

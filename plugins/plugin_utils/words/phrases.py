@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the biomed.cert_hygiene authors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report's own words, numbers and dates in French and English (data/report_texts.yml)."""
+"""The words of the report, with its numbers and dates, and those of change control, in French and English."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.language import LANGUAGES, french
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels import date_text, instant_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.language import (
+    LANGUAGES,
+    french,
+    require_language,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels import date_text, date_time_text
 
 
 def _in_language(node: Any, language: str) -> Any:
@@ -71,10 +76,20 @@ class Words:
 
 # Dates repeat a lot in a fleet (the same server, the same batch of certificates).
 _date = functools.lru_cache(maxsize=4096)(date_text)
-_instant = functools.lru_cache(maxsize=4096)(instant_text)
+_instant = functools.lru_cache(maxsize=4096)(date_time_text)
 
 
 @functools.cache
 def load_words(language: str) -> Words:
     """Return the words of ``fr`` or ``en``."""
     return Words(language)
+
+
+def change_text(path: str, language: str, /, **values: Any) -> str:
+    """The text at "group.key", its places filled; what is filled in is one printable line. ValueError: no language."""
+    node = load_data("words/change_texts")
+    for key in path.split("."):
+        node = node[key]
+    text = str(node[require_language(language)])
+    text = french(text) if language == "fr" else text
+    return text.format(**{name: clean_text(value) for name, value in values.items()})

@@ -27,7 +27,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklis
     load_checklist,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels import finding_actions, finding_message
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.messages import finding_actions, finding_message
 
 NOW = datetime(2026, 11, 22, 18, tzinfo=timezone.utc)
 LOGINS = yaml.safe_load(Path(__file__).with_name("login_observations.yml").read_text(encoding="utf-8"))

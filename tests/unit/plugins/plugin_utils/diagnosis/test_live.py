@@ -17,7 +17,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.live
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.page import diagnosis, page, terminal
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels import places
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.messages import placeholders
 
 NOW = datetime(2026, 11, 22, 18, tzinfo=timezone.utc)
 ROOT, OTHER = "ab" * 32, "cd" * 32
@@ -548,4 +548,4 @@ def test_a_store_of_an_application_that_lacks_the_root_is_told() -> None:
 @pytest.mark.parametrize("name", REASONS)
 def test_the_words_of_a_reason_have_the_same_figures_in_both_languages(name: str) -> None:
     text = REASONS[name]["text"]
-    assert sorted(places(text["fr"])) == sorted(places(text["en"]))
+    assert sorted(placeholders(text["fr"])) == sorted(placeholders(text["en"]))

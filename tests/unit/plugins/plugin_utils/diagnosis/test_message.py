@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.clues import Clue, settle
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.clues import Clue, diagnosis_of
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.message import diagnose_input, diagnose_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.rules import (
     FILES,
@@ -194,7 +194,7 @@ def clue(*categories: str, level: int = 60) -> Clue:
     ],
 )
 def test_which_clue_wins(clues: list[Clue], categories: tuple[str, ...], confidence: str) -> None:
-    found = settle(clues)
+    found = diagnosis_of(clues)
     assert (found.categories, found.confidence) == (categories, confidence)
 
 

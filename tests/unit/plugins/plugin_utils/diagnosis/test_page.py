@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.live import Said
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.case import Said
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.message import diagnose_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.page import (
     diagnosis,

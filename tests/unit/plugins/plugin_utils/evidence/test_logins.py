@@ -25,7 +25,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import find_reason, load_checklist
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels import finding_actions, finding_message
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.messages import finding_actions, finding_message
 
 HERE = Path(__file__)
 NOW = datetime(2026, 11, 22, 18, tzinfo=timezone.utc)

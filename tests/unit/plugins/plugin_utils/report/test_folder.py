@@ -18,15 +18,15 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report import folder as folder
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report import folder, staging
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.folder import (
     MARKER,
     Preview,
     ReportFolderError,
-    Staging,
     look_at,
     sheet_name,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.staging import Staging
 
 OLD = {"index.html": b"old", "summary.json": b"{}", "fr/devices/echo-4-0123456789ab.html": b"old sheet"}
 NEW = {"index.html": b"new", "summary.json": b"{}", "devices/echo-4-0123456789ab.html": b"new sheet"}
@@ -79,7 +79,7 @@ def dest(tmp_path: Path) -> Path:
 def test_a_device_name_is_never_a_path(device: str, slug: str) -> None:
     name = sheet_name(device)
     assert re.fullmatch(re.escape(slug) + r"-[0-9a-f]{12}\.html", name)
-    assert folder._OURS.fullmatch(f"fr/devices/{name}")
+    assert folder.OURS.fullmatch(f"fr/devices/{name}")
 
 
 def test_names_that_look_alike_get_different_sheets() -> None:
@@ -220,10 +220,10 @@ def test_an_unwritable_parent_is_said_in_one_sentence(tmp_path: Path, monkeypatc
     def refuse(*_args: object, **_kwargs: object) -> str:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(folder.tempfile, "mkdtemp", refuse)
+    monkeypatch.setattr(staging.tempfile, "mkdtemp", refuse)
     with pytest.raises(ReportFolderError, match=r"cannot be written beside .* \(Permission denied\): make "):
         write(tmp_path / "report", NEW)
-    monkeypatch.setattr(folder.os, "mkdir", refuse)
+    monkeypatch.setattr(staging.os, "mkdir", refuse)
     with pytest.raises(ReportFolderError, match="Permission denied"):
         write(tmp_path / "a" / "report", NEW)
     assert os.listdir(tmp_path) == []
@@ -236,7 +236,7 @@ def test_a_full_disk_leaves_the_former_report(dest: Path, monkeypatch: pytest.Mo
         raise OSError(28, "No space left on device")
 
     with pytest.raises(ReportFolderError, match="the folder is as it was"), Staging(look_at(str(dest))) as out:
-        monkeypatch.setattr(folder.os, "write", full)
+        monkeypatch.setattr(staging.os, "write", full)
         out.write("index.html", b"x")
     assert content(dest) == OLD
     assert beside(dest) == []
@@ -324,7 +324,7 @@ def test_a_preview_writes_nothing_anywhere(dest: Path) -> None:
 @pytest.fixture(params=["exchange", "two renames"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "two renames":
-        monkeypatch.setattr(folder, "exchange", lambda one, other: False)
+        monkeypatch.setattr(staging, "exchange", lambda one, other: False)
     return str(request.param)
 
 
@@ -337,7 +337,7 @@ def test_both_ways_of_swapping_give_the_same(dest: Path, way: str) -> None:
 
 def test_a_failing_second_rename_puts_the_former_report_back(dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(dest, OLD)
-    monkeypatch.setattr(folder, "exchange", lambda one, other: False)
+    monkeypatch.setattr(staging, "exchange", lambda one, other: False)
     rename, calls = os.rename, []
 
     def fail_once(source: str, target: str) -> None:
@@ -346,7 +346,7 @@ def test_a_failing_second_rename_puts_the_former_report_back(dest: Path, monkeyp
             raise OSError(16, "Device or resource busy")
         rename(source, target)
 
-    monkeypatch.setattr(folder.os, "rename", fail_once)
+    monkeypatch.setattr(staging.os, "rename", fail_once)
     with pytest.raises(ReportFolderError, match="could not take the place"):
         write(dest, NEW)
     assert content(dest) == OLD
@@ -355,12 +355,12 @@ def test_a_failing_second_rename_puts_the_former_report_back(dest: Path, monkeyp
 
 KILLED = textwrap.dedent("""
     import os, signal, sys
-    from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report import folder as folder
+    from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report import folder, staging
 
     dest, way, step = sys.argv[1], sys.argv[2], int(sys.argv[3])
     seen = 0
     if way == "two renames":
-        folder.exchange = lambda one, other: False
+        staging.exchange = lambda one, other: False
 
     def watch(event, args):
         # Every change of the file system is an instant to die at: just before it happens.
@@ -373,7 +373,7 @@ KILLED = textwrap.dedent("""
             seen += 1
 
     sys.addaudithook(watch)
-    with folder.Staging(folder.look_at(dest)) as out:
+    with staging.Staging(folder.look_at(dest)) as out:
         for name in ("index.html", "summary.json", "devices/echo-4-0123456789ab.html"):
             data = b"{}" if name == "summary.json" else b"new sheet" if "/" in name else b"new"
             out.write(name, data)
@@ -458,7 +458,7 @@ def test_a_run_that_is_alive_keeps_its_folder(dest: Path) -> None:
 
 
 def test_a_locked_parent_is_waited_for_not_forever(dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder, "_LOCK_TRIES", 2)
+    monkeypatch.setattr(staging, "_LOCK_TRIES", 2)
     descriptor = os.open(dest.parent, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -23,32 +23,27 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 from jsonschema import Draft202012Validator
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report import html as report_html
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report import run
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import labels
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary import summarize
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.collection import Observations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attestations import load_attestations
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import describe_policy, load_policy
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waivers import load_waivers
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report import run
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.csv import guarded
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.fleet import Fleet
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.folder import (
-    Preview,
-    Staging,
-    look_at,
-    sheet_name,
-)
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.html import css_string
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.collection import Observations
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.folder import Preview, look_at, sheet_name
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.html import _environment, css_string
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.run import (
     FaultError,
     Rules,
     build_report,
     verdicts_in,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.sheet import LITERAL_DAYS
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.sheet_certificates import LITERAL_DAYS
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.staging import Staging
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import describe_policy, load_policy
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import messages
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import load_words
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary import summarize
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waivers import load_waivers
 
 PLUGIN_UTILS = Path(run.__file__).parents[1]
 NOW = datetime(2026, 11, 22, 17, 0, tzinfo=timezone.utc)
@@ -480,10 +475,10 @@ def test_hostile_text_is_shown_and_does_nothing(report: Path) -> None:
 
 
 def test_a_text_that_slipped_through_is_still_made_safe_by_the_last_net() -> None:
-    template = report_html._environment("fr").from_string("{{ text }}{{ nothing }}{{ number }}")
+    template = _environment("fr").from_string("{{ text }}{{ nothing }}{{ number }}")
     assert template.render(text="\u202e<b>\x00", nothing=None, number=3) == "[U+202E]&lt;b&gt;[U+0000]3"
     with pytest.raises(UndefinedError):
-        report_html._environment("fr").from_string("{{ misspelt }}").render()
+        _environment("fr").from_string("{{ misspelt }}").render()
 
 
 @pytest.mark.parametrize("text", ['"; } x { y', "</style><b>", "\\", "é\u202e", "a b-1"])
@@ -562,10 +557,10 @@ def test_every_failure_is_on_the_sheet_of_its_device(report: Path) -> None:
             assert (shown == 0) == (failures == [])
             assert shown <= len(failures)
             for finding in failures:
-                title = labels.reason_title(finding["check"], finding["reason"], language)
+                title = messages.reason_title(finding["check"], finding["reason"], language)
                 assert plain(title) in page.text
             for finding in line["findings"]:
-                assert plain(labels.check_title(finding["check"], language)) in page.text
+                assert plain(messages.check_title(finding["check"], language)) in page.text
 
 
 def words_with(node: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -654,7 +649,7 @@ def test_what_it_has_to_do_is_a_letter_that_is_ready_to_send(report: Path) -> No
         if finding["status"] == "fail" and finding["owner"] == "it"
     ]
     assert its
-    titles = {plain(labels.reason_title(finding["check"], finding["reason"], "en")) for finding in its}
+    titles = {plain(messages.reason_title(finding["check"], finding["reason"], "en")) for finding in its}
     numbered = [line.split(". ", 1)[1] for line in letter if re.match(r"\d+\. ", line)]
     assert {line.split(" – ")[0] for line in numbered} == titles
     assert len([line for line in letter if line.startswith("   – ")]) >= len(titles)
@@ -666,7 +661,7 @@ def test_where_it_has_nothing_to_do_there_is_no_letter(report: Path) -> None:
 
 def test_what_is_alike_on_two_ports_is_said_once(report: Path) -> None:
     page = text_of(report, "echo-004", "en")
-    title = plain(labels.reason_title("certificate_validity", "expires_within_window", "en"))
+    title = plain(messages.reason_title("certificate_validity", "expires_within_window", "en"))
     assert page.count(f". {title}") == 1
     assert "https:443, dicom:2762" in page
     assert "server pacs.hopital.example:2762" in page
@@ -704,7 +699,7 @@ def test_what_was_not_looked_at_is_named_endpoint_by_endpoint(tmp_path: Path) ->
     endpoints = [{"port": port, "service": "https"} for port in (443, 8443)]
     make(tmp_path / "report", "en", [card("x", endpoints=endpoints)])
     text = Page(tmp_path / "report" / "devices" / sheet_name("x")).text
-    title = labels.check_title("certificate_key", "en")
+    title = messages.check_title("certificate_key", "en")
     assert f"{title} (https:443)" in text
     assert f"{title} (https:8443)" in text
 
@@ -819,7 +814,7 @@ def test_why_things_were_not_assessed_is_counted(report: Path) -> None:
     assert len(reasons) > 5
     for reason, check in reasons.items():
         devices = sum(any(f["reason"] == reason for f in line["findings"]) for line in found)
-        assert plain(f"{labels.reason_title(check, reason, 'en')} {devices} ") in text
+        assert plain(f"{messages.reason_title(check, reason, 'en')} {devices} ") in text
 
 
 def test_the_rules_applied_are_on_the_page_and_in_the_summary(report: Path) -> None:

@@ -22,7 +22,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklis
     load_checklist,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels import _KINDS, places
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.messages import _KINDS, placeholders
 
 CHECKS = {
     "certificate_validity": "annex 1, 1",
@@ -119,8 +119,8 @@ def test_each_reason_is_complete(name: str) -> None:
 @pytest.mark.parametrize("name", REASONS)
 def test_both_languages_give_the_same_figures(name: str) -> None:
     for text in texts_of(REASONS[name]):
-        assert sorted(places(text.fr)) == sorted(places(text.en)), text.en
-        assert {kind for _path, kind in places(text.en)} <= set(_KINDS), text.en
+        assert sorted(placeholders(text.fr)) == sorted(placeholders(text.en)), text.en
+        assert {kind for _path, kind in placeholders(text.en)} <= set(_KINDS), text.en
 
 
 @pytest.mark.parametrize("name", REASONS)
