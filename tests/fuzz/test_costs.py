@@ -25,8 +25,9 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.dial
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import Allowance, SessionFailed
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.told import says_locked
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock import http_date
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls import starttls
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls import negotiation, starttls
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import ServerFlight
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.words import TlsNotBegun, WrongProtocol
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import ProfileBook
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.judge import TrustJudge
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import signatures
@@ -117,21 +118,21 @@ def test_a_long_dialogue_costs_little(service: str) -> None:
     def talk() -> None:
         for seed in range(4):
             stream = FakeStream(DIALOGUES[service], 0, random.Random(seed))
-            with pytest.raises((starttls.WrongProtocol, starttls.StartTlsRefused)):
+            with pytest.raises(TlsNotBegun):
                 run(starttls.start_tls(stream, service))
 
     assert _spent(talk) < SECONDS
 
 
 def test_empty_tds_packets_cost_little() -> None:
-    stream = starttls._TdsStream(FakeStream(b"\x12\x01\x00\x08\0\0\0\0" * 30_000, 0, random.Random(1)))
-    with pytest.raises(starttls.WrongProtocol):
+    stream = negotiation._TdsStream(FakeStream(b"\x12\x01\x00\x08\0\0\0\0" * 30_000, 0, random.Random(1)))
+    with pytest.raises(WrongProtocol):
         run(stream.receive())
 
 
 def test_tds_packets_of_one_byte_cost_little() -> None:
     packets = b"\x12\x01\x00\x09\0\0\0\0x" * (MOST // 9)
-    stream = starttls._TdsStream(FakeStream(packets, 0, random.Random(3)))
+    stream = negotiation._TdsStream(FakeStream(packets, 0, random.Random(3)))
     said = bytearray()
 
     def listen() -> None:

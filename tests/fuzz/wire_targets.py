@@ -17,7 +17,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock import h
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock import sntp as clock_sntp
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.connection import PeerReset
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.event_loop import DeadlineExpired
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls import starttls
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls import negotiation, starttls
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.handshake import HandshakeFailed, TlsSession
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.random_clock import random_clock_sample
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import (
@@ -27,6 +27,11 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire impor
     WireError,
     parse_certificate_message,
     sslv2_server_hello,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.words import (
+    ConnectionClosed,
+    TlsNotBegun,
+    WrongProtocol,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit import endpoint
 from fuzz.fakes import FakeStream, TlsPeer, pieces, run
@@ -163,21 +168,21 @@ def _preamble(service: str, data: bytes) -> Shape:
     try:
         carrier = run(starttls.start_tls(stream, service))
         outcome = "started"
-    except (starttls.StartTlsRefused, starttls.WrongProtocol) as refusal:
+    except TlsNotBegun as refusal:
         assert len(refusal.said) <= _MAX_SAID
         safe_json(endpoint.printable(refusal.said))
         return type(refusal).__name__, stream.sent
-    except (starttls.ConnectionClosed, PeerReset, DeadlineExpired) as ended:
+    except (ConnectionClosed, PeerReset, DeadlineExpired) as ended:
         return type(ended).__name__, stream.sent
     assert stream.receipts <= receipts and stream.sent < 400
-    with contextlib.suppress(PeerReset, DeadlineExpired, starttls.WrongProtocol):
+    with contextlib.suppress(PeerReset, DeadlineExpired, WrongProtocol):
         while run(carrier.receive()):
             outcome = "spoke on"
     return outcome, stream.sent
 
 
 _WORDS = {
-    "smtp": (b"220 ", b"220-", b"250 ", b"250-STARTTLS\r\n", b"421 no\r\n", b"\r\n", b"\n", b"220"),
+    "smtp": (b"220 ", b"220-", b"250 ", b"250-STARTTLS\r\n", b"421 no\r\n", b"421-no\r\n", b"\r\n", b"\n", b"220"),
     "imap": (
         b"* OK ",
         b"* BYE no\r\n",
@@ -189,10 +194,17 @@ _WORDS = {
         b"* OK {99999999}\r\n",
     ),
     "pop3": (b"+OK", b"-ERR no\r\n", b"+OK\r\n", b"\n", b"+"),
-    "ftp": (b"220 ", b"220-", b"234 ok\r\n", b"234-", b"530 no\r\n", b"\n"),
-    "ldap": (b"\x30\x84\xff\xff\xff\xff", b"\x30\x80", b"\x30\x0c\x02\x01\x01\x78", b"\x0a\x01\x00", b"\x78\x07"),
-    "rdp": (b"\x03\x00\x00\x13", b"\x03\x00\xff\xff", b"\x0e\xd0", b"\x02\x00\x08\x00\x01\x00\x00\x00"),
-    "postgres": (b"S", b"N", b"E"),
+    "ftp": (b"220 ", b"220-", b"234 ok\r\n", b"234-", b"530 no\r\n", b"120 wait\r\n", b"\n"),
+    "ldap": (
+        b"\x30\x84\xff\xff\xff\xff",
+        b"\x30\x80",
+        b"\x30\x0c\x02\x01\x01\x78",
+        b"\x0a\x01\x00",
+        b"\x78\x07",
+        b"\x02\x01\x00\x78",
+    ),
+    "rdp": (b"\x03\x00\x00\x13", b"\x03\x00\xff\xff", b"\x0e\xd0", b"\x02\x00\x08\x00\x01\x00\x00\x00", b"\x06\x80"),
+    "postgres": (b"S", b"N", b"E", b"E\x00\x00\x00\x14", b"SFATAL\x00", b"C0A000\x00", b"Mno\x00"),
     "mysql": (b"\x0a", b"\x00\x00\x00\x00", b"\xff\xff\xff\x00", b"\x17\x00\x00\x00\xff", b"\x00\x08"),
     "mssql": (b"\x04\x01\x00\x09", b"\x04\x01\xff\xff", b"\x01\xff\xff\xff\xff", b"\x04\x01\x00\x08\0\0\0\0", b"\x02"),
 }
@@ -213,13 +225,13 @@ def tds(data: bytes) -> Shape:
         inside += data[at + 8 : at + size]
         at += size
     rng = rng_of(data)
-    carrier = starttls._TdsStream(FakeStream(data, 0, rng))
+    carrier = negotiation._TdsStream(FakeStream(data, 0, rng))
     said, receipts = b"", 0
     try:
         while piece := run(carrier.receive()):
             said += piece
             receipts += 1
-    except starttls.WrongProtocol:
+    except WrongProtocol:
         assert inside.startswith(said), "other bytes"
         return "empty packets"
     assert said == inside, "other bytes"

@@ -26,10 +26,10 @@ EXPECTED: dict[str, dict[str, str | None]] = {
     "postfix": {"smtp": None, "smtp without TLS": "502 5.5.1"},
     "dovecot": {"imap": None, "pop3": None, "imaps": None, "pop3s": None},
     "vsftpd": {"ftp": None, "ftp without TLS": "530 Please login"},
-    "slapd": {"ldap": None, "ldaps": None, "ldap without TLS": "\\x0a\\x01"},
+    "slapd": {"ldap": None, "ldaps": None, "ldap without TLS": "LDAP result 2"},
     "postgresql": {"postgres": None, "postgres without TLS": "N"},
     "mariadb": {"mysql": None, "mysql without TLS": "MariaDB"},
-    "xrdp": {"rdp": None, "rdp without TLS": "\\x03\\x00"},
+    "xrdp": {"rdp": None, "rdp without TLS": "RDP"},
     "dcmtk": {"dicom": None},
 }
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.connection import PeerReset
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.event_loop import DeadlineExpired
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.starttls import Stream
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import (
     ALERT,
     ServerFlight,
@@ -18,13 +17,15 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire impor
     Sslv2Hello,
     sslv2_server_hello,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.words import Stream
 
 
 @dataclass(frozen=True)
 class Answer:
     """What one hello brought.
 
-    `kind`: server_hello | alert | reset | eof | silence | not_tls | starttls_refused | sslv2.
+    `kind`: server_hello | alert | reset | eof | silence | not_tls | starttls_refused |
+    starttls_unavailable | sslv2.
     `stalled`: the peer began and then went silent. `at`: vantage clock (epoch seconds) when the answer began.
     `problem`: what was wrong with the bytes, in a few words.
     """
@@ -45,9 +46,9 @@ class Answer:
         """The word of the observation: server_hello | alert:<n> | reset | eof | silence | inferred."""
         if self.kind == "alert":
             return f"alert:{self.alert}"
-        return {"sslv2": "server_hello", "not_tls": "inferred", "starttls_refused": "inferred"}.get(
-            self.kind, self.kind
-        )
+        if self.kind in ("not_tls", "starttls_refused", "starttls_unavailable"):
+            return "inferred"
+        return "server_hello" if self.kind == "sslv2" else self.kind
 
 
 async def exchange_hello(connection: Stream, hello: bytes, max_bytes: int, whole: bool) -> Answer:

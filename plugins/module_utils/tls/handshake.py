@@ -20,7 +20,6 @@ from dataclasses import dataclass
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.connection import PeerReset
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.event_loop import DeadlineExpired
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.starttls import Stream
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import (
     CERTIFICATE,
     CERTIFICATE_REQUEST,
@@ -29,6 +28,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire impor
     WireError,
     parse_certificate_message,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.words import Stream
 
 #: SSL_OP_TLSEXT_PADDING: pads the hello to 512 bytes, which old devices choke on.
 _PADDING = 0x10

@@ -166,7 +166,7 @@ class TlsWalk:
 
     async def _climb(self, last: Answer) -> None:
         """Version-intolerant and very old servers: from TLS 1.0 without extensions up, one version at a time."""
-        if last.kind in ("not_tls", "starttls_refused"):
+        if last.kind in ("not_tls", "starttls_refused", "starttls_unavailable"):
             return
         self._bare = True
         answer = await self._offer(TLS10)
@@ -241,7 +241,8 @@ class TlsWalk:
         if self._quick or not (old or nothing):
             return
         answer = await self._ask(sslv2_client_hello(), False, True)
-        status = {"silence": "no_answer", "starttls_refused": "undetermined"}.get(answer.kind, "refused")
+        unasked = dict.fromkeys(("starttls_refused", "starttls_unavailable"), "undetermined")
+        status = {"silence": "no_answer", **unasked}.get(answer.kind, "refused")
         facts.statuses[SSLV2] = (status, answer.evidence)
         if answer.sslv2 is not None:
             if answer.sslv2.cipher_kinds:

@@ -39,15 +39,11 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.exchange i
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.handshake import HandshakeFailed, TlsSession
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.random_clock import random_clock_sample
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.services import HTTP_SERVICES
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.starttls import (
-    ConnectionClosed,
-    StartTlsRefused,
-    WrongProtocol,
-    start_tls,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.starttls import is_busy, start_tls
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.walk import TlsWalk, WalkFacts
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import TLS10, TLS11, TLS12, TLS13
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit.endpoint import EndpointFacts
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.words import ConnectionClosed, TlsNotBegun
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit.endpoint import EndpointFacts, printable
 
 #: So many silences in a row, and the device is left alone.
 _SILENCES = 2
@@ -249,9 +245,10 @@ class DeviceVisit:
                 answer = await exchange_sslv2(stream, hello)
             else:
                 answer = await exchange_hello(stream, hello, self.settings.max_bytes, whole)
-        except (StartTlsRefused, WrongProtocol) as refusal:
-            kind = "starttls_refused" if isinstance(refusal, StartTlsRefused) else "not_tls"
-            answer = Answer(kind=kind, first_bytes=refusal.said)
+            if answer.kind == "not_tls" and is_busy(facts.service, answer.first_bytes):
+                answer = Answer(kind="starttls_unavailable", first_bytes=answer.first_bytes)
+        except TlsNotBegun as refusal:
+            answer = Answer(kind=refusal.kind, first_bytes=refusal.said)
         except ConnectionClosed:
             answer = Answer(kind="eof")
         except PeerReset:
@@ -293,8 +290,10 @@ class DeviceVisit:
             if failure.alert or not (failure.local or silent or facts.handshake == "completed"):
                 facts.handshake = "refused"
             facts.certificate_missed = failure.alert and facts.certificate_requested is True
-        except (StartTlsRefused, WrongProtocol, ConnectionClosed, PeerReset, DeadlineExpired) as problem:
-            facts.error = f"handshake: {problem or type(problem).__name__}"
+        except TlsNotBegun as refusal:
+            facts.error = f"handshake: {refusal} ({printable(refusal.said)})"
+        except (ConnectionClosed, PeerReset, DeadlineExpired) as problem:
+            facts.error = f"handshake: {type(problem).__name__}"
             silent = isinstance(problem, DeadlineExpired)
         finally:
             await self._close(connection)

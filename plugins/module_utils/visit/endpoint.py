@@ -19,6 +19,7 @@ _OUTCOMES = {
     "eof": "closed",
     "not_tls": "not_tls",
     "starttls_refused": "starttls_refused",
+    "starttls_unavailable": "starttls_unavailable",
 }
 
 
@@ -54,7 +55,7 @@ class EndpointFacts:
     def learn(self, answer: Answer) -> None:
         """Take what one TLS hello brought."""
         # Words say more than an end or a silence, whichever came first.
-        if self.first_kind is None or answer.kind in ("not_tls", "starttls_refused"):
+        if self.first_kind is None or answer.kind in ("not_tls", "starttls_refused", "starttls_unavailable"):
             self.first_kind = answer.kind
         self.said = answer.first_bytes or self.said
         self.problem = answer.problem or self.problem
@@ -88,14 +89,19 @@ class EndpointFacts:
         """What the device said instead of what it was asked for, safe to show."""
         if self.outcome == "not_tls":
             return "answered without TLS: " + printable(self.said)
-        if self.outcome == "starttls_refused":
+        if self.first_kind in ("starttls_refused", "starttls_unavailable"):
             return "would not start TLS: " + printable(self.said)
         if self.alert is not None and not walk.spoke_tls:
             return f"refused every hello, last with alert {self.alert}"
         return self.problem if self.chain is None else None
 
 
-def printable(data: bytes, limit: int = 120) -> str:
-    """What a device said, safe to show: bounded, everything but plain ASCII escaped."""
-    text = "".join(chr(byte) if 32 <= byte < 127 and byte != 92 else f"\\x{byte:02x}" for byte in data[:limit])
+def printable(data: bytes, limit: int = 400) -> str:
+    """What a device said, safe to show: bounded, and everything escaped that is no plain text."""
+    text = "".join(
+        char
+        if char.isprintable() and char != "\\"
+        else "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
+        for char in data[:limit].decode("utf-8", "surrogateescape")
+    )
     return text + ("…" if len(data) > limit else "")
