@@ -16,7 +16,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visit
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_list, as_mapping, clean_text
 
 #: What an endpoint does only where something listens.
-_ANSWERED = ("tls", "not_tls", "starttls_refused")
+_ANSWERED = ("tls", "not_tls", "starttls_refused", "starttls_unavailable")
 
 
 def _port(value: Any) -> int | None:

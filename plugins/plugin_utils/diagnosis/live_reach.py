@@ -21,6 +21,11 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpo
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_mapping, clean_text
 
 #: What an endpoint did instead of speaking TLS, once TCP had connected -> reason.
+_NO_TLS = {
+    "not_tls": "plaintext",
+    "starttls_refused": "starttls_refused",
+    "starttls_unavailable": "service_busy",
+}
 _CUT = {"reset": "reset_after_hello", "closed": "closed_after_hello", "silent": "silent_after_hello"}
 #: The alert with which every hello was refused -> reason.
 _ALERTS = {112: "name_not_known_here", 116: "client_certificate_required", 42: "client_certificate_required"}
@@ -48,12 +53,12 @@ def reach_said(case: Case, facts: EndpointFacts) -> Iterator[Said]:
         else:
             yield Said("port_filtered", NETWORK, label, _error(facts))
         return
-    if outcome not in ("tls", "not_tls", "starttls_refused", *_CUT):
+    if outcome not in ("tls", *_NO_TLS, *_CUT):
         yield Said("endpoint_not_seen", side, label)
         return
     yield Said("tcp_connects", side, label)
-    if outcome in ("not_tls", "starttls_refused"):
-        yield Said("plaintext" if outcome == "not_tls" else "starttls_refused", side, label, _error(facts))
+    if outcome in _NO_TLS:
+        yield Said(_NO_TLS[outcome], side, label, _error(facts))
         return
     evidence = [as_mapping(state).get("evidence") for state in as_mapping(seen.get("versions")).values()]
     if outcome in _CUT:

@@ -24,6 +24,7 @@ _OUTCOME_REASONS = {
     "closed": "endpoint_closed",
     "unreachable": "endpoint_unreachable",
     "starttls_refused": "starttls_refused",
+    "starttls_unavailable": "service_busy",
 }
 
 

@@ -375,7 +375,17 @@ def test_no_input_breaks_the_judgement(changes: dict[tuple[str, str], Any]) -> N
 
 @given(
     outcome=st.sampled_from(
-        ["not_tls", "refused", "silent", "reset", "closed", "unreachable", "starttls_refused", "x", None]
+        [
+            "not_tls",
+            "refused",
+            "silent",
+            "reset",
+            "closed",
+            "unreachable",
+            "starttls_refused",
+            "starttls_unavailable",
+            None,
+        ]
     ),
     visit=st.sampled_from(["observed", "aborted", "unreachable", "skipped", None]),
 )

@@ -389,6 +389,10 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, str, str, str | None]]] = {
         {"peer": {"outcome": "starttls_refused", "versions": {}, **DEAD}},
         ("plaintext_or_wrong_port", "starttls_refused", "peer", SERVER),
     ),
+    "the server takes nobody in": (
+        {"peer": {"outcome": "starttls_unavailable", "versions": {}, **DEAD}},
+        ("connection_reset", "service_busy", "peer", SERVER),
+    ),
     "the anchor itself expired": (
         {"peer": {"trust": {**UNTRUSTED, "status": "expired_in_chain", "cause": "anchor_expired", "link": "CN=R"}}},
         ("expired", "expired_in_chain", "peer", SERVER),
