@@ -422,12 +422,7 @@ STEPS = (
     Step("gateways", "integration", pytest_step(VENV, "tests/gateways"), after=("packages",), junit=True),
     Step("sanity", "sanity", sanity_step(VENV), after=("packages",)),
     # What another ansible-core sees otherwise is documentation, argument specs and imports; pylint reads the same text.
-    Step(
-        "sanity-other",
-        "sanity",
-        sanity_step(OTHER_VENV, "--skip-test", "pylint"),
-        after=("packages", "other-venv"),
-    ),
+    Step("sanity-other", "sanity", sanity_step(OTHER_VENV, "--skip-test", "pylint"), after=("packages", "other-venv")),
     Step("unit", "unit", pytest_step(VENV, "tests/unit"), after=("packages",), junit=True),
     # The shares of right diagnoses are arithmetic on texts: no Python and no library can change them.
     Step(

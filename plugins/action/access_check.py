@@ -169,11 +169,7 @@ class ActionModule(ActionBase):
     # -- trying
 
     def _check(
-        self,
-        plans: Mapping[str, AccessPlan],
-        anchors: list[str],
-        options: Mapping[str, Any],
-        task_vars: dict[str, Any],
+        self, plans: Mapping[str, AccessPlan], anchors: list[str], options: Mapping[str, Any], task_vars: dict[str, Any]
     ) -> tuple[dict[str, Any], str | None]:
         """(what came of it by device, why there is nothing)."""
         if not plans:

@@ -28,10 +28,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.in
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.login import NotAsked, login_observation
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.appliance_plan import DevicePlan, device_plan
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import (
-    JMESPATH_ERROR,
-    ProfileBook,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import JMESPATH_ERROR, ProfileBook
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.reading import read_answers
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.options import (
     anchor_texts,
@@ -126,11 +123,7 @@ class ActionModule(ActionBase):
     # -- asking
 
     def _ask(
-        self,
-        plans: Mapping[str, DevicePlan],
-        anchors: list[str],
-        options: Mapping[str, Any],
-        task_vars: dict[str, Any],
+        self, plans: Mapping[str, DevicePlan], anchors: list[str], options: Mapping[str, Any], task_vars: dict[str, Any]
     ) -> tuple[dict[str, Any], VantageClock, str | None]:
         """(answers by device, the vantage's clock, why there are none)."""
         if options["recorded"] is not None:

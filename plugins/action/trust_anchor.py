@@ -56,10 +56,7 @@ class ActionModule(ActionBase):
         if not isinstance(source, str) or not source.strip():
             raise RootRefused("certificate: name the file of the root certificate on the control node")
         root = judged_root(
-            [self._found(source)],
-            arguments.get("fingerprint_sha256"),
-            load_policy(policy),
-            datetime.now(timezone.utc),
+            [self._found(source)], arguments.get("fingerprint_sha256"), load_policy(policy), datetime.now(timezone.utc)
         )
         arguments.update(certificate=root.pem, fingerprint_sha256=root.fingerprint)
         arguments["name"] = arguments.get("name") or root.name

@@ -163,12 +163,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.inputs 
 
 
 def assess(
-    observations: Any,
-    devices: Any,
-    policy: Any = None,
-    attestations: Any = (),
-    waivers: Any = (),
-    now: Any = None,
+    observations: Any, devices: Any, policy: Any = None, attestations: Any = (), waivers: Any = (), now: Any = None
 ) -> list[dict[str, Any]]:
     """See DOCUMENTATION. AnsibleFilterError, naming the argument, for anything that cannot be used."""
     try:

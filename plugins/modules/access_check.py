@@ -222,8 +222,7 @@ def main() -> None:
         params["concurrency"],
     )
     module.exit_json(
-        changed=False,
-        checked=base64.b64encode(zlib.compress(json.dumps(checked).encode("utf-8"))).decode("ascii"),
+        changed=False, checked=base64.b64encode(zlib.compress(json.dumps(checked).encode("utf-8"))).decode("ascii")
     )
 
 

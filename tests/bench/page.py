@@ -31,12 +31,7 @@ class Results:
 
     def targets(self) -> list[Target]:
         """Every promise that these results speak of."""
-        return [
-            *of_tools(self.rows),
-            *of_faults(self.faults),
-            *of_scale(self.scale),
-            *of_audits(self.audits),
-        ]
+        return [*of_tools(self.rows), *of_faults(self.faults), *of_scale(self.scale), *of_audits(self.audits)]
 
 
 def machine() -> dict[str, str]:

@@ -13,11 +13,7 @@ from gateways.lab import Lab
 
 
 def inventory(
-    lab: Lab,
-    path: Path,
-    gateways: Sequence[Gateway],
-    common: Mapping[str, Any],
-    own: Mapping[str, Mapping[str, Any]],
+    lab: Lab, path: Path, gateways: Sequence[Gateway], common: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]]
 ) -> list[str]:
     """Writes an inventory of these gateways, every change authorised; returns the arguments of a run on them.
 

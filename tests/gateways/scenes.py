@@ -294,10 +294,7 @@ SCENES: tuple[Scene, ...] = (
     ),
     Scene("unlisted", after=(stale_account,), failed=_reasons(("stale_accounts", "unlisted_account"))),
     Scene(
-        "legacy",
-        variant="legacy",
-        after=(telnet_and_ftp,),
-        failed=_reasons(("open_ports", "insecure_service_open")),
+        "legacy", variant="legacy", after=(telnet_and_ftp,), failed=_reasons(("open_ports", "insecure_service_open"))
     ),
     Scene(
         "failures",

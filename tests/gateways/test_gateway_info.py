@@ -349,10 +349,7 @@ def test_without_privilege_each_subset_says_what_is_missing(rounds: Rounds) -> N
         assert seen["timesyncd"]["subsets"]["tls_failures"]["status"] == "not_permitted"
         assert "the journal" in seen["timesyncd"]["subsets"]["tls_failures"]["detail"]
     states = seen["java"]["subsets"]
-    assert {name for name, state in states.items() if state["status"] != "ok"} == {
-        "tls_failures",
-        "config_backup",
-    }
+    assert {name for name, state in states.items() if state["status"] != "ok"} == {"tls_failures", "config_backup"}
     assert {states[name]["status"] for name in ("tls_failures", "config_backup")} == {"not_permitted"}
     assert {name for name, state in states.items() if "privileged login" in state["detail"]} == {
         "accounts",

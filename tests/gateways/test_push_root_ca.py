@@ -152,13 +152,7 @@ FAILURES: dict[str, tuple[str, str, dict[str, Any], str, list[str]]] = {
         "No space left on device",
         ["failed"],
     ),
-    "read-only": (
-        f"mount -t tmpfs -o ro tmpfs {ANCHORS}",
-        f"umount {ANCHORS}",
-        {},
-        "Read-only",
-        ["failed"],
-    ),
+    "read-only": (f"mount -t tmpfs -o ro tmpfs {ANCHORS}", f"umount {ANCHORS}", {}, "Read-only", ["failed"]),
     "command": (
         f"cat > /usr/local/sbin/update-ca-certificates <<'X'\n{BROKEN_COMMAND}X\n"
         "chmod 755 /usr/local/sbin/update-ca-certificates",

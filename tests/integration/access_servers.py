@@ -310,9 +310,7 @@ session required pam_permit.so
                 if not Path(place).exists():
                     pytest.skip(f"no {place} here, for which another file could stand")
             script = "".join(f"mount --bind '{own}' {place} && " for place, own in files.items()) + 'exec "$@"'
-            command = [
-                *("unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", *command),
-            ]
+            command = [*("unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", *command)]
         log = (self.folder / f"started-{port}").open("wb")
         started = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, "PATH": PATH}

@@ -400,11 +400,7 @@ def test_a_run_that_is_killed_has_counted_its_try(ward: Ward) -> None:
             factory_credentials=[credential("biomed", f"{WRONG}-{number}") for number in range(4)],
             ssh=shell(device.port),
         )
-        host = {
-            "device_address": device.address,
-            "device_profile": profile,
-            "device_ssh_host_key": device.host_key,
-        }
+        host = {"device_address": device.address, "device_profile": profile, "device_ssh_host_key": device.host_key}
         for _round in range(3):
             tried = len(device.logins)
             process, _folder = ward.start({"echo-004": host}, timeout=30)

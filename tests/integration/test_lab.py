@@ -74,10 +74,7 @@ def accepted_versions(hospital: Hospital, name: str) -> list[str]:
     accepted = []
     for version in VERSIONS:
         try:
-            with (
-                socket.create_connection(where(hospital, name), timeout=5) as sock,
-                context(version).wrap_socket(sock),
-            ):
+            with socket.create_connection(where(hospital, name), timeout=5) as sock, context(version).wrap_socket(sock):
                 accepted.append(version)
         except ssl.SSLError:
             pass

@@ -159,12 +159,7 @@ def test_hostile_device_names_harm_nothing(audit: Audit, tmp_path: Path, hospita
     devices = run.devices()
     assert set(devices) == set(HOSTILE)
     assert {name: device["verdict"] for name, device in devices.items()} == dict.fromkeys(HOSTILE, "incomplete")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "home",
-        "hostile.yml",
-        "report",
-        "report.observations",
-    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "hostile.yml", "report", "report.observations"]
     for page in run.report.rglob("*.html"):
         assert "<script>alert" not in page.read_text(encoding="utf-8"), page
         assert run.report in page.resolve().parents

@@ -51,11 +51,7 @@ def make_inventory(
 
 
 def write_inventory(
-    plan: Plan,
-    trust_anchor: Path,
-    path: Path,
-    logins: Mapping[str, Mapping[str, Any]],
-    records: Mapping[str, Path],
+    plan: Plan, trust_anchor: Path, path: Path, logins: Mapping[str, Mapping[str, Any]], records: Mapping[str, Path]
 ) -> None:
     """Write the inventory as YAML."""
     inventory = make_inventory(plan, trust_anchor, logins, records)

@@ -23,10 +23,7 @@ def port_of(device: Mapping[str, Any]) -> int | None:
 
 
 def open_login(
-    device: Mapping[str, Any],
-    clock_offset: float,
-    root_sha256: str,
-    context: ssl.SSLContext,
+    device: Mapping[str, Any], clock_offset: float, root_sha256: str, context: ssl.SSLContext
 ) -> tuple[Appliance, dict[str, Any]]:
     """Serve one device's login; the server, and the inventory variables that lead to it."""
     if "command_line" in device:

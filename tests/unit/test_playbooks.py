@@ -43,9 +43,6 @@ def test_a_play_is_a_batch_of_change_control(name: str) -> None:
     )
     assert not {"any_errors_fatal", "max_fail_percentage", "ignore_unreachable"} & play.keys()
     (task,) = play["tasks"]
-    assert task["ansible.builtin.include_role"] == {
-        "name": "biomed.cert_hygiene.change_control",
-        "tasks_from": "batch",
-    }
+    assert task["ansible.builtin.include_role"] == {"name": "biomed.cert_hygiene.change_control", "tasks_from": "batch"}
     assert task["vars"]["change_control_selection"] == f"{{{{ {pattern} }}}}"
     assert task["vars"].get("change_control_selection_variable", "gateway_hosts") == variable

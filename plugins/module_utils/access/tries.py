@@ -38,11 +38,7 @@ _GOES_ON = ("paramiko_missing", "no_common_algorithm", "host_key_unknown")
 
 
 def check_all(
-    devices: list[dict[str, Any]],
-    secrets: dict[str, list[str]],
-    book: Book,
-    limits: dict[str, float],
-    concurrency: int,
+    devices: list[dict[str, Any]], secrets: dict[str, list[str]], book: Book, limits: dict[str, float], concurrency: int
 ) -> dict[str, dict[str, Any]]:
     """{device name: {"outcome", "reason", "detail", "started_at", "finished_at", "results"}}.
 

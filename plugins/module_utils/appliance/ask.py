@@ -16,12 +16,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.ssh 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.address_guard import AddressClaim
 
-_TRANSPORTS = {
-    "ssh": ask_over_paramiko,
-    "openssh": ask_over_openssh,
-    "http": ask_over_http,
-    "https": ask_over_http,
-}
+_TRANSPORTS = {"ssh": ask_over_paramiko, "openssh": ask_over_openssh, "http": ask_over_http, "https": ask_over_http}
 #: What the reasons say of the device: nobody was there, or it was not even asked; all others, it would not talk.
 _UNREACHABLE = ("name_not_resolved", "no_answer")
 _SKIPPED = ("paramiko_missing", "openssh_missing", "key_unusable")

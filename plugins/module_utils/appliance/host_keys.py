@@ -82,8 +82,7 @@ def _pinned(text: str) -> HostKeys:
         if key is not None and _kind_of(key) == first:
             return HostKeys("device_ssh_host_key", keys=((first, key),))
     raise SessionFailed(
-        "host_key_unknown",
-        "device_ssh_host_key is neither a fingerprint (SHA256:…) nor a public key (kind and Base64)",
+        "host_key_unknown", "device_ssh_host_key is neither a fingerprint (SHA256:…) nor a public key (kind and Base64)"
     )
 
 

@@ -30,11 +30,7 @@ class _SameScheme(urllib.request.HTTPRedirectHandler):
 
 
 def fetch(
-    address: str,
-    timeout: float,
-    max_bytes: int,
-    body: bytes | None = None,
-    content_type: str | None = None,
+    address: str, timeout: float, max_bytes: int, body: bytes | None = None, content_type: str | None = None
 ) -> bytes:
     """The bytes at an http or https address. Lists and answers are signed: the way they come is not what is trusted.
 

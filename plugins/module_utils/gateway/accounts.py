@@ -11,11 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import (
-    Host,
-    NotPermitted,
-    NotSupported,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host, NotPermitted, NotSupported
 
 _NO_LOGIN_SHELLS = ("nologin", "false", "sync", "halt", "shutdown")
 _ADMINISTRATORS = ("sudo", "wheel", "admin", "root")

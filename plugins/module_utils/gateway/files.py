@@ -12,11 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import (
-    Host,
-    NotPermitted,
-    NotSupported,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host, NotPermitted, NotSupported
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.trust import pem_certificates
 
 _MAX_CHAIN = 10

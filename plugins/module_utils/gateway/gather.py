@@ -15,11 +15,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.files 
     config_backup,
     system,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import (
-    Host,
-    NotPermitted,
-    NotSupported,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host, NotPermitted, NotSupported
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.listening import listening
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.logs import tls_failures
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.time import ntp, time_zone

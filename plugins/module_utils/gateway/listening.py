@@ -11,11 +11,7 @@ import re
 import struct
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import (
-    Host,
-    NotPermitted,
-    NotSupported,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host, NotPermitted, NotSupported
 
 _TABLES = {"tcp": ("/proc/net/tcp", "/proc/net/tcp6"), "udp": ("/proc/net/udp", "/proc/net/udp6")}
 #: TCP_LISTEN; an unconnected UDP socket is TCP_CLOSE.

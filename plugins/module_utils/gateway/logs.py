@@ -15,11 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import in_calendar, iso
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import (
-    Host,
-    NotPermitted,
-    NotSupported,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host, NotPermitted, NotSupported
 
 LOG_FILES = (
     "/var/log/nginx/*error.log*",
@@ -77,10 +73,7 @@ _CAUSES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             ),
         ),
         ("no_shared_cipher", ("no shared cipher", "no suitable (signature|key)", "insufficient security", "no cipher")),
-        (
-            "plaintext_on_tls_port",
-            ("http request", "unknown protocol", "wrong ssl version", "not an? SSL/TLS record"),
-        ),
+        ("plaintext_on_tls_port", ("http request", "unknown protocol", "wrong ssl version", "not an? SSL/TLS record")),
         (
             "connection_closed",
             (
@@ -315,7 +308,7 @@ def tls_failures(host: Host, options: dict[str, Any]) -> dict[str, Any]:
                 }
                 for group in groups
             ],
-        },
+        }
     }
 
 

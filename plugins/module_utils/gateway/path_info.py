@@ -25,14 +25,7 @@ def look(host: str) -> dict[str, Any]:
     route is None where it was not asked, because the name has no address; mtu in octets, None where the kernel does
     not say.
     """
-    found: dict[str, Any] = {
-        "host": host,
-        "addresses": [],
-        "route": None,
-        "source": None,
-        "mtu": None,
-        "error": None,
-    }
+    found: dict[str, Any] = {"host": host, "addresses": [], "route": None, "source": None, "mtu": None, "error": None}
     try:
         answers = socket.getaddrinfo(host, _PORT, type=socket.SOCK_DGRAM)
     except (OSError, UnicodeError) as error:

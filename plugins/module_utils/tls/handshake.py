@@ -50,13 +50,7 @@ _MAX_FLIGHT = 262144
 _MAX_ANSWERED = 512
 #: TLS 1.3 groups by number, as OpenSSL calls them.
 _P256 = 0x0017
-_GROUP_NAMES = {
-    _P256: "prime256v1",
-    0x0018: "secp384r1",
-    0x0019: "secp521r1",
-    0x001D: "X25519",
-    0x001E: "X448",
-}
+_GROUP_NAMES = {_P256: "prime256v1", 0x0018: "secp384r1", 0x0019: "secp521r1", 0x001D: "X25519", 0x001E: "X448"}
 
 
 class HandshakeFailed(Exception):

@@ -145,10 +145,9 @@ def further_hellos(version: int, server_name: str | None = None) -> Iterator[byt
     name = _server_name(server_name) if server_name else b""
     if _room(version, name + extensions) < _FEWEST_SUITES:
         name = b""
-    negotiated, fixed = {
-        TLS13: (tuple(TLS13_NAMES), ()),
-        TLS12: (TLS12_NEGOTIATED, TLS12_FIXED),
-    }.get(version, (LEGACY_OTHERS, ()))
+    negotiated, fixed = {TLS13: (tuple(TLS13_NAMES), ()), TLS12: (TLS12_NEGOTIATED, TLS12_FIXED)}.get(
+        version, (LEGACY_OTHERS, ())
+    )
     while negotiated:
         room = _room(version, name + extensions)
         batch = (negotiated + fixed)[:room]

@@ -6,20 +6,7 @@
 from __future__ import annotations
 
 #: TLS from the first byte.
-DIRECT_TLS = (
-    "tls",
-    "https",
-    "fhir",
-    "dicomweb",
-    "dicom",
-    "mllp",
-    "ldaps",
-    "mqtts",
-    "ftps",
-    "imaps",
-    "pop3s",
-    "smtps",
-)
+DIRECT_TLS = ("tls", "https", "fhir", "dicomweb", "dicom", "mllp", "ldaps", "mqtts", "ftps", "imaps", "pop3s", "smtps")
 
 #: A few words of the application's own protocol come first.
 STARTTLS = ("smtp", "imap", "pop3", "ftp", "ldap")

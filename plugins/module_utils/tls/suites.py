@@ -41,21 +41,7 @@ TLS12_FIRST = (
 TLS12_BESIDE_TLS13 = 11
 
 #: What a hello for TLS 1.1 and older offers first.
-LEGACY_FIRST = (
-    0x002F,
-    0x0035,
-    0x000A,
-    0x0005,
-    0xC013,
-    0xC014,
-    0xC009,
-    0xC00A,
-    0x0004,
-    0xC012,
-    0x0033,
-    0x0039,
-    0x0016,
-)
+LEGACY_FIRST = (0x002F, 0x0035, 0x000A, 0x0005, 0xC013, 0xC014, 0xC009, 0xC00A, 0x0004, 0xC012, 0x0033, 0x0039, 0x0016)
 #: How many of them a brief hello offers: again one at least for every common kind of key.
 LEGACY_BRIEF = 8
 

@@ -14,14 +14,7 @@ from typing import Literal
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.suites import cipher_name
 
 SSLV2, SSLV3, TLS10, TLS11, TLS12, TLS13 = 0x0002, 0x0300, 0x0301, 0x0302, 0x0303, 0x0304
-VERSION_NAMES = {
-    SSLV2: "SSLv2",
-    SSLV3: "SSLv3",
-    TLS10: "TLSv1.0",
-    TLS11: "TLSv1.1",
-    TLS12: "TLSv1.2",
-    TLS13: "TLSv1.3",
-}
+VERSION_NAMES = {SSLV2: "SSLv2", SSLV3: "SSLv3", TLS10: "TLSv1.0", TLS11: "TLSv1.1", TLS12: "TLSv1.2", TLS13: "TLSv1.3"}
 #: Newest first, SSLv2 apart: it has a hello of its own.
 WALK_ORDER = (TLS13, TLS12, TLS11, TLS10, SSLV3)
 

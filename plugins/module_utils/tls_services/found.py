@@ -53,13 +53,7 @@ class Found:
 
 def inspect(service: str, reading: Reading) -> Found:
     """Unclear where an address cannot be read: what cannot be verified is not to be changed."""
-    inspectors = {
-        "nginx": _nginx,
-        "apache": _apache,
-        "haproxy": _haproxy,
-        "stunnel": _stunnel,
-        "mosquitto": _mosquitto,
-    }
+    inspectors = {"nginx": _nginx, "apache": _apache, "haproxy": _haproxy, "stunnel": _stunnel, "mosquitto": _mosquitto}
     found = inspectors[service](reading)
     return Found(tuple(sorted(set(found.endpoints))), tuple(dict.fromkeys(found.logs)), found.blocks)
 

@@ -34,10 +34,7 @@ class Program:
 PROGRAMS = {
     "nginx": Program(("nginx",), ("nginx",), "-c", ("/etc/nginx/nginx.conf",)),
     "apache": Program(
-        ("apache2", "httpd"),
-        ("apache2", "httpd"),
-        "-f",
-        ("/etc/apache2/apache2.conf", "/etc/httpd/conf/httpd.conf"),
+        ("apache2", "httpd"), ("apache2", "httpd"), "-f", ("/etc/apache2/apache2.conf", "/etc/httpd/conf/httpd.conf")
     ),
     "haproxy": Program(("haproxy",), ("haproxy",), "-f", ("/etc/haproxy/haproxy.cfg",)),
     "stunnel": Program(("stunnel4", "stunnel"), ("stunnel4", "stunnel"), "", ("/etc/stunnel/stunnel.conf",)),

@@ -122,11 +122,7 @@ class Round:
     """Visits devices; `on_observation` gets each raw observation as its visit ends."""
 
     def __init__(
-        self,
-        settings: Settings,
-        concurrency: int,
-        rate: float,
-        on_observation: Callable[[dict[str, Any]], None],
+        self, settings: Settings, concurrency: int, rate: float, on_observation: Callable[[dict[str, Any]], None]
     ) -> None:
         self._settings = settings
         self._concurrency = concurrency

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.certificate import key_problem, signature_hash
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.certificate_key import key_problem
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.certificate_signature import signature_hash
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.fingerprints import plain_fingerprint
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.subject import from_login
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
     MAX_ITEMS,
@@ -71,3 +72,10 @@ def judge_trust_store(device: Mapping[str, Any], data: Sequence[Any], policy: Ma
 def _paths(stores: Sequence[Mapping[str, Any]]) -> list[str]:
     # A device that lists its authorities does not say where it keeps them.
     return [clean_text(store.get("path") or store.get("kind") or "?") for store in stores[:MAX_ITEMS]]
+
+
+CHECK = (
+    "trust_store",
+    "device",
+    from_login("trust_stores", lambda s, told: judge_trust_store(s.device, told.data, s.policy)),
+)

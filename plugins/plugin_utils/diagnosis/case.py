@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.clock import best_estimate, clock_readings
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.clock import (
     ClockEstimate,
     believable,
+    best_estimate,
+    clock_readings,
     estimate_clock,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import (

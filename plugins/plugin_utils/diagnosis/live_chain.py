@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.certificate import judge_key, judge_signature
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.certificate_key import judge_key
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.certificate_signature import judge_signature
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.trust_store import judge_trust_store
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.case import DEVICE, Case, Said, side_of
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.clock import moment_text

@@ -8,12 +8,15 @@ Offsets are in seconds, device minus control node: negative means that the devic
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import Link
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.logins import Logins
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import Visit
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
     as_list,
     as_mapping,
@@ -22,6 +25,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean i
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import DAY_SECONDS, instant_text
 
+# A cheap quartz drifts by up to 100 parts per million: two readings of one clock, hours apart, part by so much.
+_DRIFT = 1e-4
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -91,6 +96,46 @@ def estimate_clock(samples: Any, slack: float) -> ClockEstimate | None:
 def believable(estimate: ClockEstimate | None) -> ClockEstimate | None:
     """The estimate where it can be told to a person as the device's clock."""
     return estimate if estimate is not None and estimate.agree and estimate.evidence else None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one source (None: the network visit) says of the clock, or the `problem` that stands for it."""
+
+    source: str | None
+    visit: Visit
+    estimate: ClockEstimate | None
+    problem: Verdict | None = None
+
+
+def clock_readings(visit: Visit, logins: Logins, policy: Mapping[str, Any]) -> tuple[Reading, ...]:
+    """The clock as each source saw it; sources that agree are one reading, the surer for it."""
+    slack = policy["clock_agreement_slack"]
+    samples = as_list(as_mapping(visit.facts.get("clock")).get("samples"))
+    network = Reading(None, visit, estimate_clock(samples, slack))
+    if not logins.visits:
+        return (network,)
+    found: list[Reading] = []
+    for answer in logins.answers("clock"):
+        if answer.problem is not None or answer.at is None:
+            found.append(Reading(answer.source, visit, None, answer.problem))
+            continue
+        own = as_list(answer.data.get("samples"))
+        seen = Visit({}, answer.at, "clock_sample_missing")
+        reading = Reading(answer.source, seen, estimate_clock(own, slack))
+        if visit.at is not None and believable(network.estimate) and believable(reading.estimate):
+            apart = abs((answer.at - visit.at).total_seconds())
+            both = estimate_clock([*samples, *own], slack + _DRIFT * apart)
+            if both is not None and both.agree:
+                return (replace(reading, estimate=both),)
+        found.append(reading)
+    return (*found, network) if visit.at is None else (network, *found)
+
+
+def best_estimate(readings: Sequence[Reading]) -> ClockEstimate | None:
+    """The estimate that a person is told of: a login reads the device's own clock, the network perhaps a proxy's."""
+    ordered = sorted(readings, key=lambda reading: reading.source is None)
+    return next((found for found in (believable(reading.estimate) for reading in ordered) if found), None)
 
 
 def device_sees(estimate: ClockEstimate, link: Link, now: float) -> str | None:

@@ -46,6 +46,10 @@ class Link:
         """Whether its dates, and so the rest of it, were read."""
         return self.not_before is not None and self.not_after is not None and not self.entry.get("error")
 
+    def unread(self, part: str) -> bool:
+        """Whether this part of it ("key", "names") was there and could not be read."""
+        return part in as_list(self.entry.get("unreadable"))
+
     def identity(self) -> dict[str, Any]:
         """Which certificate this is, in words and by fingerprint."""
         return {
@@ -84,6 +88,16 @@ class EndpointFacts:
     def outcome(self) -> Any:
         """What the endpoint did when it was spoken to."""
         return None if self.seen is None else self.seen.get("outcome")
+
+    @property
+    def key_exposed(self) -> bool:
+        """Whether others on the device can read the private key beside this certificate."""
+        return self.key_file is not None and self.key_file["key_safe"] is False
+
+    @property
+    def empty_file(self) -> bool:
+        """Whether this is a certificate file in which nothing was found; `certificate_validity` says so, once."""
+        return self.source is not None and not self.chain
 
     def unseen(self) -> Verdict | None:
         """Why the endpoint could not be looked at; None where it spoke TLS."""
@@ -155,6 +169,18 @@ def read_path(entries: Any, chain: tuple[Link, ...]) -> tuple[Link, ...]:
 
 def _fingerprint(link: Link) -> str:
     return str(link.entry.get("fingerprint_sha256"))
+
+
+def judged_links(facts: EndpointFacts, *, signatures: bool) -> tuple[Link, ...]:
+    """The certificates that count: those of the path that was found, by who signed whom and not by name.
+
+    The signature of what ends the path does not: a root is trusted because it is in the store (RFC 5280, 6.1). Its key
+    does. An observation that tells no path is judged by all that was sent but self-issued certificates above the leaf.
+    """
+    if not facts.path:
+        return tuple(link for index, link in enumerate(facts.chain) if index == 0 or not link.self_issued)
+    ends = ("anchor", "root") if signatures else ()
+    return tuple(link for index, link in enumerate(facts.path) if index == 0 or link.role not in ends)
 
 
 def endpoint_facts(

@@ -67,10 +67,7 @@ _LABELS = {**_HOST_VARIABLES, "groups": "group_names"}
 
 
 def _card(
-    name: str,
-    read: Callable[[str], Any],
-    labels: Mapping[str, str],
-    check_consent: Callable[[Any], bool],
+    name: str, read: Callable[[str], Any], labels: Mapping[str, str], check_consent: Callable[[Any], bool]
 ) -> dict[str, Any]:
     problems: list[str] = []
 

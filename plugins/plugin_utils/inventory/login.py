@@ -20,12 +20,7 @@ def login_card(variables: Variables) -> dict[str, Any]:
 
     `secrets` (password, enable_password, token) stand apart: they go where nothing is logged.
     """
-    card: dict[str, Any] = {
-        "user": None,
-        "private_key_file": None,
-        "secrets": {},
-        **reach_card(variables),
-    }
+    card: dict[str, Any] = {"user": None, "private_key_file": None, "secrets": {}, **reach_card(variables)}
     try:
         try:
             login = fields.read_variable(variables, "device_login") or {}

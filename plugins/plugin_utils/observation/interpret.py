@@ -73,12 +73,7 @@ def interpret(
 
     `ask_revocation`: revocation lists were asked for; a chain that they cannot clear is not trusted without more.
     """
-    observation = {
-        "schema_version": SCHEMA_VERSION,
-        "device": card["name"],
-        "source": "network",
-        "vantage": vantage,
-    }
+    observation = {"schema_version": SCHEMA_VERSION, "device": card["name"], "source": "network", "vantage": vantage}
     for key in ("started_at", "finished_at", "outcome", "reason", "connections", "bytes_sent", "bytes_received"):
         observation[key] = raw[key]
     if raw.get("detail"):

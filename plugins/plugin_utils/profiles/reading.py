@@ -50,12 +50,7 @@ class Unread(Exception):
 
 
 def read_answers(
-    profile: Profile,
-    device: str,
-    vantage: str,
-    raw: Mapping[str, Any],
-    clock_offset: float,
-    clock_uncertainty: float,
+    profile: Profile, device: str, vantage: str, raw: Mapping[str, Any], clock_offset: float, clock_uncertainty: float
 ) -> dict[str, Any]:
     """The observation of an appliance.
 

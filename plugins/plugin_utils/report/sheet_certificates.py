@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.certificate import renewal_windows
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.certificate_validity import renewal_windows
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.said import place_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.values import SHOWN, listed
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_list, as_mapping

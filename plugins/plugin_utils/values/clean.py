@@ -32,6 +32,11 @@ def clean_texts(values: Any) -> list[str]:
     return [clean_text(value) for value in as_list(values)[:MAX_ITEMS] if isinstance(value, str)]
 
 
+def optional_text(value: Any) -> str | None:
+    """As `clean_text`; None stays None."""
+    return None if value is None else clean_text(value)
+
+
 def as_mapping(value: Any) -> Mapping[str, Any]:
     """`value` where it is a mapping, else an empty one: a damaged observation is one that tells nothing."""
     # A dictionary is what nearly all are, and asking whether it is one costs a tenth of asking for a Mapping.

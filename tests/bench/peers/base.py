@@ -16,14 +16,7 @@ from bench.farm import Endpoint, Farm
 FACTS = ("leaf", "chain", "versions", "negotiated", "key", "signature", "trust", "name", "clock")
 
 #: What is true of every endpoint of the farm.
-TRUE_VERSIONS = {
-    "SSLv2": False,
-    "SSLv3": False,
-    "TLSv1.0": False,
-    "TLSv1.1": False,
-    "TLSv1.2": True,
-    "TLSv1.3": True,
-}
+TRUE_VERSIONS = {"SSLv2": False, "SSLv3": False, "TLSv1.0": False, "TLSv1.1": False, "TLSv1.2": True, "TLSv1.3": True}
 
 
 @dataclass(frozen=True)

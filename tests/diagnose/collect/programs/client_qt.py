@@ -5,13 +5,7 @@ import sys
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 from PySide6.QtCore import QCoreApplication, QTimer, QUrl
-from PySide6.QtNetwork import (
-    QNetworkAccessManager,
-    QNetworkReply,
-    QNetworkRequest,
-    QSslCertificate,
-    QSslConfiguration,
-)
+from PySide6.QtNetwork import QNetworkAccessManager, QNetworkReply, QNetworkRequest, QSslCertificate, QSslConfiguration
 
 port, ca = sys.argv[1:3]
 app = QCoreApplication([])

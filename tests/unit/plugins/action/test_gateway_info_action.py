@@ -73,9 +73,7 @@ def test_a_recording_becomes_an_observation_of_its_own_day(tmp_path: Path) -> No
     kept = [recording(name) for name in ("java-privileged", "java-unprivileged", "timesyncd-privileged")]
     dest = tmp_path / "gateways.jsonl"
     results, printed = run(
-        tmp_path,
-        [{"recorded": entry["record"], "dest": str(dest), **entry["options"]} for entry in kept],
-        "-vvvv",
+        tmp_path, [{"recorded": entry["record"], "dest": str(dest), **entry["options"]} for entry in kept], "-vvvv"
     )
     seen = [result["observation"] for result in results]
     for observation in seen:

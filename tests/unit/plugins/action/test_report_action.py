@@ -82,11 +82,7 @@ class Play:
         lines = (entry if isinstance(entry, str) else json.dumps(entry) for entry in entries)
         (self.folder / "observations.jsonl").write_text("".join(f"{line}\n" for line in lines))
 
-    def run(
-        self,
-        tasks: Sequence[Mapping[str, Any]],
-        *arguments: str,
-    ) -> tuple[list[dict[str, Any]], str]:
+    def run(self, tasks: Sequence[Mapping[str, Any]], *arguments: str) -> tuple[list[dict[str, Any]], str]:
         """Run reports, each with these options; return their results and all that was printed."""
         steps: list[dict[str, Any]] = []
         for number, options in enumerate(tasks):

@@ -31,9 +31,7 @@ def room(monkeypatch: pytest.MonkeyPatch, kilobytes: int, flag: int = 0, blocks:
 
 
 @pytest.mark.parametrize(
-    ("kilobytes", "enough"),
-    [(115, False), (116, True)],
-    ids=["less than the file and a margin", "exactly"],
+    ("kilobytes", "enough"), [(115, False), (116, True)], ids=["less than the file and a margin", "exactly"]
 )
 def test_a_file_is_written_beside_itself(
     kilobytes: int, enough: bool, store: str, monkeypatch: pytest.MonkeyPatch

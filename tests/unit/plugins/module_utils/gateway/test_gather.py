@@ -40,11 +40,7 @@ def test_chrony_follows_and_is_slow() -> None:
 
 def test_chrony_without_a_source_is_not_synchronised() -> None:
     text = "00000000,,0,0.000000000,0.0,0.0,0.0,0.0,0.0,0.0,1.0,1.0,0.0,Not synchronised\n"
-    assert times.parse_chrony_tracking(text) == {
-        "synchronised": False,
-        "last_sync_at": None,
-        "offset_seconds": None,
-    }
+    assert times.parse_chrony_tracking(text) == {"synchronised": False, "last_sync_at": None, "offset_seconds": None}
 
 
 def test_chrony_sources() -> None:

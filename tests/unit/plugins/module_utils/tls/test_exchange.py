@@ -19,15 +19,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.exchange i
     exchange_hello,
     exchange_sslv2,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.hello import (
-    client_hello,
-    sslv2_client_hello,
-)
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import (
-    TLS12,
-    TLS13,
-    Sslv2Hello,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.hello import client_hello, sslv2_client_hello
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import TLS12, TLS13, Sslv2Hello
 
 ROOT = pki.make("Exchange root", ca=True)
 ISSUING = pki.make("Exchange issuing", ROOT, ca=True)

@@ -15,13 +15,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.hello impo
     further_hellos,
     sslv2_client_hello,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import (
-    SSLV3,
-    TLS10,
-    TLS11,
-    TLS12,
-    TLS13,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import SSLV3, TLS10, TLS11, TLS12, TLS13
 
 NAME = "echo-004.hopital.example"
 VERSIONS = (SSLV3, TLS10, TLS11, TLS12, TLS13)

@@ -45,10 +45,7 @@ MANY = 8000
 
 READ = {
     "servers": ("nginx", "server { listen 443 ssl; }" * MANY),
-    "logs around servers": (
-        "nginx",
-        "http {" + "access_log /a;" * MANY + "server { listen 443 ssl; }" * MANY + "}",
-    ),
+    "logs around servers": ("nginx", "http {" + "access_log /a;" * MANY + "server { listen 443 ssl; }" * MANY + "}"),
     "logs within a server": ("nginx", "server { listen 443 ssl;" + "location a { access_log /a; }" * MANY + "}"),
     "Lua": ("nginx", "a_by_lua_block { }" * 4 * MANY),
     "virtual hosts": (
@@ -58,10 +55,7 @@ READ = {
     ),
     "quotes": ("apache", 'a "\\' * 4 * MANY),
     "frontends": ("haproxy", "defaults\n" + " log global\n" * MANY + "frontend a\n bind :443 ssl\n" * MANY),
-    "services": (
-        "stunnel",
-        "".join(f"a{number} = b\n" for number in range(MANY)) + "[a]\naccept = 443\n" * MANY,
-    ),
+    "services": ("stunnel", "".join(f"a{number} = b\n" for number in range(MANY)) + "[a]\naccept = 443\n" * MANY),
     "listeners": ("mosquitto", "listener 8883\ncertfile a\n" * MANY),
 }
 

@@ -193,22 +193,13 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, str, str, str | None]]] = {
         {"peer": {"chain": [leaf(PEER_NAME), leaf("ca", end=-1)]}},
         ("expired", "expired_above", "peer", SERVER),
     ),
-    "not yet valid": (
-        {"peer": {"chain": [leaf(PEER_NAME, start=2)]}},
-        ("clock_skew", "not_yet_valid", "peer", SERVER),
-    ),
-    "the device lives in 2031": (
-        {"device_clock": 5.0 * YEAR},
-        ("clock_skew", "clock_sees_expired", "device", None),
-    ),
+    "not yet valid": ({"peer": {"chain": [leaf(PEER_NAME, start=2)]}}, ("clock_skew", "not_yet_valid", "peer", SERVER)),
+    "the device lives in 2031": ({"device_clock": 5.0 * YEAR}, ("clock_skew", "clock_sees_expired", "device", None)),
     "the device's battery is dead": (
         {"device_clock": -56.0 * YEAR},
         ("clock_skew", "clock_sees_not_yet_valid", "device", None),
     ),
-    "the server lives in 2031": (
-        {"peer_clock": 5.0 * YEAR},
-        ("clock_skew", "clock_sees_expired", "peer", SERVER),
-    ),
+    "the server lives in 2031": ({"peer_clock": 5.0 * YEAR}, ("clock_skew", "clock_sees_expired", "peer", SERVER)),
     "both live in 2031: it is this machine that does not": (
         {
             "device_clock": 5.0 * YEAR,
@@ -243,10 +234,7 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, str, str, str | None]]] = {
         {"device_clock": -2 * 86400.0, "peer": {"client_certificate": "required"}},
         ("clock_skew", "clock_off", "device", None),
     ),
-    "an old server and a recent device": (
-        {"peer": OLD},
-        ("protocol_mismatch", "no_common_version", "peer", SERVER),
-    ),
+    "an old server and a recent device": ({"peer": OLD}, ("protocol_mismatch", "no_common_version", "peer", SERVER)),
     "TLS 1.3 alone against TLS 1.0 alone": (
         {"device": OLD, "peer": {"versions": versions("TLSv1.3")}},
         ("protocol_mismatch", "no_common_version", "device", SERVER),
@@ -271,10 +259,7 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, str, str, str | None]]] = {
         {"peer": {"trust": {**UNTRUSTED, "status": "incomplete_chain"}}},
         ("unknown_ca", "incomplete_chain", "peer", SERVER),
     ),
-    "the device lacks the root": (
-        {"logins": [login(OTHER)]},
-        ("unknown_ca", "device_lacks_root", "device", SERVER),
-    ),
+    "the device lacks the root": ({"logins": [login(OTHER)]}, ("unknown_ca", "device_lacks_root", "device", SERVER)),
     "the device's name is not in its certificate": (
         {"device": {"chain": [leaf("ecm-01.local")]}},
         ("hostname_mismatch", "name_mismatch", "device", "https:443"),

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.clock import judge_clock
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.clock_offset import judge_clock
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.clock import (
     ClockEstimate,
     believable,
@@ -85,8 +85,7 @@ def test_a_hint_is_no_evidence_and_is_told_to_nobody_as_the_devices_clock() -> N
 
 
 @given(
-    truth=st.floats(-1e6, 1e6),
-    errors=st.lists(st.tuples(st.floats(0, 1000), st.floats(-1, 1)), min_size=1, max_size=6),
+    truth=st.floats(-1e6, 1e6), errors=st.lists(st.tuples(st.floats(0, 1000), st.floats(-1, 1)), min_size=1, max_size=6)
 )
 def test_honest_readings_of_one_clock_agree_and_hold_the_truth(truth: float, errors: list[tuple[float, float]]) -> None:
     samples = [reading(truth + share * size, size) for size, share in errors]

@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.login_schema import faults
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess import device as assess
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.device import assess_device
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.settle import CONTRADICTIONS, settle
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary import summarize_device
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.table import CERTIFICATE, checks_in_order
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import find_reason, load_checklist
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
@@ -228,10 +228,10 @@ def test_an_accepted_failure_is_told_in_the_verdict_and_a_new_one_is_not_accepte
 def test_a_client_alone_shows_its_own_certificate() -> None:
     """What it uses as a client stands for the certificate that it does not serve."""
     findings = assess_device(card(endpoints=[]), [gateway(), *whole()[1:]], load_policy(), NOW)
-    endpoints = {
-        check: {item["endpoint"] for item in findings if item["check"] == check} for check in assess._FILE_CHECKS
-    }
-    assert endpoints == {check: {"client:/etc/stunnel/client.pem"} for check in assess._FILE_CHECKS}
+    checks = [line.check.name for line in checks_in_order() if line.kind == CERTIFICATE]
+    assert len(checks) == 3
+    endpoints = {check: {item["endpoint"] for item in findings if item["check"] == check} for check in checks}
+    assert endpoints == {check: {"client:/etc/stunnel/client.pem"} for check in checks}
     unseen = assess_device(card(endpoints=[]), [gateway()], load_policy(), NOW)
     assert [item["reason"] for item in unseen if item["check"] == "certificate_validity"] == ["endpoint_not_declared"]
 

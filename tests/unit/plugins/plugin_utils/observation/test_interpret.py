@@ -133,12 +133,7 @@ def test_the_vantages_own_offset_is_taken_out(hospital: HospitalPki) -> None:
     assert sample["uncertainty_seconds"] == pytest.approx(1.0)
 
 
-@given(
-    offset=st.floats(-1e6, 1e6),
-    before=st.floats(0, 5),
-    visit=st.floats(0, 100),
-    after=st.floats(0, 5),
-)
+@given(offset=st.floats(-1e6, 1e6), before=st.floats(0, 5), visit=st.floats(0, 100), after=st.floats(0, 5))
 def test_the_vantages_clock_is_bounded_by_the_call(offset: float, before: float, visit: float, after: float) -> None:
     asked = 1.7e9
     started = asked + before + offset

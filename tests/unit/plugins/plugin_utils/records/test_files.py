@@ -20,10 +20,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attest
     load_attestation_file,
     load_attestations,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.files import (
-    RecordFileError,
-    decode_records,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.files import RecordFileError, decode_records
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waivers import load_waiver_file, load_waivers
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.attestation_sheet import (
     FIELDS,

@@ -306,9 +306,7 @@ CASES: dict[str, Case] = {
     ),
     # dates of what stands above
     "intermediate expired": Case(
-        "expired_in_chain/intermediate_expired",
-        [ROOT],
-        [DEVICE, pki.make("Middle", ROOT, ca=True, days=(-900, -1))],
+        "expired_in_chain/intermediate_expired", [ROOT], [DEVICE, pki.make("Middle", ROOT, ca=True, days=(-900, -1))]
     ),
     "intermediate not yet valid": Case(
         "not_yet_valid_in_chain/intermediate_not_yet_valid",
@@ -330,10 +328,7 @@ CASES: dict[str, Case] = {
         "trusted/anchor_reached", [ROOT], [DEVICE, MIDDLE, pki.make("Root", ca=True, days=(-900, -1))]
     ),
     "missing and expired: expired is what sending it would not mend": Case(
-        "expired_in_chain/intermediate_expired",
-        [ROOT],
-        [DEVICE],
-        [pki.make("Middle", ROOT, ca=True, days=(-900, -1))],
+        "expired_in_chain/intermediate_expired", [ROOT], [DEVICE], [pki.make("Middle", ROOT, ca=True, days=(-900, -1))]
     ),
     # bad_signature
     "device's signature broken": Case("bad_signature/signature_invalid", [ROOT], [corrupted(DEVICE), MIDDLE]),
@@ -414,9 +409,7 @@ CASES: dict[str, Case] = {
         "bad_signature/name_constraints", [ROOT], constrained(DNS_BOUND, dns=["nothopital.example"])
     ),
     "common name outside a DNS constraint": Case(
-        "bad_signature/name_constraints",
-        [ROOT],
-        [pki.make("a.autre.example", DNS_BOUND), DNS_BOUND],
+        "bad_signature/name_constraints", [ROOT], [pki.make("a.autre.example", DNS_BOUND), DNS_BOUND]
     ),
     "common name that is no host name": Case("trusted/anchor_reached", [ROOT], constrained(DNS_BOUND)),
     "addresses are free under a DNS constraint": Case(
@@ -443,8 +436,7 @@ CASES: dict[str, Case] = {
         "not_assessed/name_constraints_unsupported",
         [ROOT],
         constrained(
-            URI_BOUND,
-            extra=[(x509.SubjectAlternativeName([x509.UniformResourceIdentifier("https://a.b/")]), False)],
+            URI_BOUND, extra=[(x509.SubjectAlternativeName([x509.UniformResourceIdentifier("https://a.b/")]), False)]
         ),
     ),
     "a self-issued link is not bound": Case(

@@ -146,8 +146,7 @@ CASES = {
         "revoked", [of_middle(days=(-2, 5)), of_middle(GONE, extra=[(x509.DeltaCRLIndicator(1), True)])]
     ),
     "delta that lifts": Case(
-        "good",
-        [of_middle(), of_middle([(SERIAL, Reason.remove_from_crl)], extra=[(x509.DeltaCRLIndicator(1), True)])],
+        "good", [of_middle(), of_middle([(SERIAL, Reason.remove_from_crl)], extra=[(x509.DeltaCRLIndicator(1), True)])]
     ),
     "hold in a delta older than the list": Case(
         "good", [of_middle(), of_middle(HELD, days=(-3, 5), extra=[(x509.DeltaCRLIndicator(1), True)])]

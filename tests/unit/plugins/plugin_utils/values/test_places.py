@@ -26,11 +26,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places 
         (ENDPOINT, {"service": "https", "port": 443}, "https:443"),
         (ENDPOINT, {"service": None, "port": 2762}, "tls:2762"),
         (ENDPOINT, {"service": "di\u202ecom", "port": 104}, "di[U+202E]com:104"),
-        (
-            PEER,
-            {"names": ["pacs.example", "pacs"], "address": "10.0.0.1", "port": 2762},
-            "peer:pacs.example:2762",
-        ),
+        (PEER, {"names": ["pacs.example", "pacs"], "address": "10.0.0.1", "port": 2762}, "peer:pacs.example:2762"),
         (PEER, {"names": [], "address": "10.0.0.1", "port": 2762}, "peer:10.0.0.1:2762"),
         (PEER, {"names": [None, ""], "address": "2001:db8::1", "port": 443}, "peer:2001:db8::1:443"),
         (CLIENT, {"path": "/etc/ssl/device.pem"}, "client:/etc/ssl/device.pem"),

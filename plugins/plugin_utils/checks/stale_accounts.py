@@ -9,40 +9,29 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.access import can_log_in, known_accounts
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.subject import from_login
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import MAX_ITEMS, as_mapping, clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import MAX_ITEMS, clean_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text, parse_limit
-
-
-def _known(data: Sequence[Any]) -> list[Mapping[str, Any]]:
-    return [entry for entry in map(as_mapping, data) if isinstance(entry.get("name"), str) and entry["name"]]
-
-
-def _open(account: Mapping[str, Any], now: datetime) -> bool | None:
-    """Whether somebody can log in with it; None where this login could not tell."""
-    expires = parse_limit(account.get("expires_on"), end_of_day=False)
-    if expires is not None and expires <= now:
-        return False
-    state = account.get("can_login")
-    return state if isinstance(state, bool) else None
 
 
 def judge_accounts(device: Mapping[str, Any], data: Sequence[Any], now: datetime) -> Verdict:
     """stale_accounts: every account that can log in is on the device's list, and not past its date."""
     listed = device.get("accounts")
-    accounts = _known(data)
+    accounts = known_accounts(data)
     observed: dict[str, Any] = {
-        "accounts": [clean_text(account["name"]) for account in accounts if _open(account, now)][:MAX_ITEMS]
+        "accounts": [clean_text(account["name"]) for account in accounts if can_log_in(account, now)][:MAX_ITEMS]
     }
     if not isinstance(listed, (list, tuple)):
         return Verdict("account_list_missing", observed)
-    allowed = {entry["name"]: entry for entry in _known(listed)}
+    allowed = {entry["name"]: entry for entry in known_accounts(listed)}
     expected = {"accounts": [clean_text(name) for name in allowed][:MAX_ITEMS]}
     stale: list[dict[str, Any]] = []
     unlisted: list[str] = []
     unsure: list[str] = []
     for account in accounts:
-        state = _open(account, now)
+        state = can_log_in(account, now)
         if state is False:
             continue
         entry = allowed.get(account["name"])
@@ -78,11 +67,4 @@ def judge_accounts(device: Mapping[str, Any], data: Sequence[Any], now: datetime
     return Verdict("accounts_as_listed", observed, expected)
 
 
-def judge_empty_passwords(data: Sequence[Any], now: datetime) -> Verdict | None:
-    """default_passwords, the part that a login sees: an account that needs no password at all; None without one."""
-    names = [
-        clean_text(account["name"])
-        for account in _known(data)
-        if account.get("password") == "empty" and _open(account, now)
-    ]
-    return Verdict("password_empty", {"accounts": names[:MAX_ITEMS]}) if names else None
+CHECK = ("stale_accounts", "device", from_login("accounts", lambda s, told: judge_accounts(s.device, told.data, s.now)))

@@ -52,3 +52,6 @@ def judge_versions(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
             return Verdict("visit_aborted", {**facts.context, **observed}, expected)
         return Verdict("versions_undetermined", observed, expected)
     return Verdict("modern_versions_only", observed, expected)
+
+
+CHECK = ("tls_versions", "endpoint", lambda facts, s: judge_versions(facts, s.policy))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.subject import from_login
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
     as_list,
@@ -49,3 +50,6 @@ def judge_failures(data: Mapping[str, Any], policy: Mapping[str, Any]) -> Verdic
         # How far back was looked, or what was counted, is not known.
         return Verdict("login_subset_failed", {**observed, "subset": "tls_failures", "detail": ""}, expected)
     return Verdict("no_repeated_failures", observed, expected)
+
+
+CHECK = ("tls_failure_logs", "device", from_login("tls_failures", lambda s, told: judge_failures(told.data, s.policy)))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.subject import from_login
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import (
@@ -36,3 +37,10 @@ def judge_backup(data: Mapping[str, Any], policy: Mapping[str, Any], now: dateti
     age = (now - made).total_seconds()
     observed.update(made_at=instant_text(made), age_days=max(0, whole_days(age)))
     return Verdict("backup_too_old" if age > limit * DAY_SECONDS else "backup_recent", observed, expected)
+
+
+CHECK = (
+    "config_backup",
+    "device",
+    from_login("config_backup", lambda s, told: judge_backup(told.data, s.policy, s.now)),
+)

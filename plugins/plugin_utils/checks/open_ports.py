@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.subject import Subject
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import Visit
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_list, as_mapping, clean_text
@@ -163,3 +164,21 @@ def judge_ports(
             return Verdict("visit_aborted", {**visit.context, **observed}, expected)
         return verdict("ports_unanswered")
     return verdict("only_allowed_ports")
+
+
+def _tls_ports(device: Mapping[str, Any]) -> frozenset[int]:
+    ports = (as_mapping(item).get("port") for item in as_list(device.get("endpoints")))
+    return frozenset(port for port in ports if isinstance(port, int))
+
+
+def _verdicts(s: Subject) -> list[Verdict]:
+    told = s.logins.answers("listening")[0] if s.logins.visits else None
+    if told is not None and told.problem is None and told.source is not None:
+        own = listening_ports(told.source, told.data)
+        return [judge_ports(s.device, s.visit, _tls_ports(s.device), s.policy, own)]
+    if told is not None and told.problem is not None and s.visit.at is None:
+        return [told.problem]
+    return [judge_ports(s.device, s.visit, _tls_ports(s.device), s.policy)]
+
+
+CHECK = ("open_ports", "device", _verdicts)

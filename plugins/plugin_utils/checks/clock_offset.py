@@ -6,72 +6,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.clock import (
     ClockEstimate,
-    believable,
+    Reading,
     clock_effect,
-    estimate_clock,
     moment_text,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import Link
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.logins import Logins
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.subject import Subject
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import Visit
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_list, as_mapping
-
-# A cheap quartz drifts by up to 100 parts per million: two readings of one clock, hours apart, part by so much.
-_DRIFT = 1e-4
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What one source (None: the network visit) says of the clock, or the `problem` that stands for it."""
-
-    source: str | None
-    visit: Visit
-    estimate: ClockEstimate | None
-    problem: Verdict | None = None
-
-
-def clock_readings(visit: Visit, logins: Logins, policy: Mapping[str, Any]) -> tuple[Reading, ...]:
-    """The clock as each source saw it; sources that agree are one reading, the surer for it."""
-    slack = policy["clock_agreement_slack"]
-    samples = as_list(as_mapping(visit.facts.get("clock")).get("samples"))
-    network = Reading(None, visit, estimate_clock(samples, slack))
-    if not logins.visits:
-        return (network,)
-    found: list[Reading] = []
-    for answer in logins.answers("clock"):
-        if answer.problem is not None or answer.at is None:
-            found.append(Reading(answer.source, visit, None, answer.problem))
-            continue
-        own = as_list(answer.data.get("samples"))
-        seen = Visit({}, answer.at, "clock_sample_missing")
-        reading = Reading(answer.source, seen, estimate_clock(own, slack))
-        if visit.at is not None and believable(network.estimate) and believable(reading.estimate):
-            apart = abs((answer.at - visit.at).total_seconds())
-            both = estimate_clock([*samples, *own], slack + _DRIFT * apart)
-            if both is not None and both.agree:
-                return (replace(reading, estimate=both),)
-        found.append(reading)
-    return (*found, network) if visit.at is None else (network, *found)
-
-
-def best_estimate(readings: Sequence[Reading]) -> ClockEstimate | None:
-    """The estimate that a person is told of: a login reads the device's own clock, the network perhaps a proxy's."""
-    ordered = sorted(readings, key=lambda reading: reading.source is None)
-    return next((found for found in (believable(reading.estimate) for reading in ordered) if found), None)
 
 
 def judge_clocks(
-    readings: Sequence[Reading],
-    certificates: Sequence[tuple[str, Link]],
-    policy: Mapping[str, Any],
-    now: datetime,
+    readings: Sequence[Reading], certificates: Sequence[tuple[str, Link]], policy: Mapping[str, Any], now: datetime
 ) -> list[Verdict]:
     """clock_offset, one verdict for each reading."""
     return [
@@ -132,3 +84,13 @@ def judge_clock(
     if effect["state"] == "will_break":
         return Verdict("offset_will_break_validation", observed, expected)
     return Verdict("offset_beyond_tolerance", observed, expected)
+
+
+def _verdicts(s: Subject) -> list[Verdict]:
+    links = [
+        (facts.label or "", link) for facts in (*s.own, *s.files, *s.peers) for link in facts.chain if link.readable
+    ]
+    return judge_clocks(s.clocks, links, s.policy, s.now)
+
+
+CHECK = ("clock_offset", "device", _verdicts)

@@ -1,0 +1,84 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The check on a certificate's keys: type, size, and whether the private one is still private (white paper, 2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import (
+    EndpointFacts,
+    Link,
+    judged_links,
+    unreadable,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_mapping, as_number, clean_text
+
+
+def key_problem(key: Mapping[str, Any], policy: Mapping[str, Any]) -> str | None:
+    """The reason why a key is not accepted, "" where it is, None where it cannot be told."""
+    kind = key.get("type")
+    if not isinstance(kind, str):
+        return None
+    kind = kind.lower()
+    bits = as_number(key.get("bits"))
+    minimum = {"rsa": policy["min_rsa_bits"], "dsa": policy["min_rsa_bits"], "ec": policy["min_ec_bits"]}.get(kind)
+    if minimum is not None and bits is not None and bits < minimum:
+        return "key_too_small"
+    if kind not in policy["allowed_key_types"]:
+        return "key_type_not_allowed"
+    return None if minimum is not None and bits is None else ""
+
+
+def judge_key(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
+    """certificate_key: type and size of the public keys, from the leaf up to the anchor (RFC 9325).
+
+    A private key that others on the device can read is lost, whatever its size.
+    """
+    if facts.key_file is not None and facts.key_exposed:
+        which = facts.chain[0].identity() if facts.chain else {}
+        return Verdict("key_file_exposed", {**facts.key_file, **which})
+    unseen = facts.certificate_unseen()
+    if unseen:
+        return unseen
+    expected = {
+        "min_rsa_bits": policy["min_rsa_bits"],
+        "min_ec_bits": policy["min_ec_bits"],
+        "allowed_key_types": list(policy["allowed_key_types"]),
+    }
+    found: dict[str, tuple[Link, Mapping[str, Any]]] = {}
+    for link in judged_links(facts, signatures=False):
+        key = as_mapping(link.entry.get("key"))
+        problem = None if link.unread("key") else key_problem(key, policy)
+        if problem != "":
+            found.setdefault(problem or "certificate_unreadable", (link, key))
+    for reason in ("key_too_small", "key_type_not_allowed", "certificate_unreadable"):
+        if reason in found:
+            link, key = found[reason]
+            if reason == "certificate_unreadable":
+                return unreadable(link)
+            return Verdict(
+                reason, {"key": _key(key), **link.identity(), "is_leaf": link.entry is facts.chain[0].entry}, expected
+            )
+    leaf = facts.chain[0]
+    return Verdict("key_strong", {"key": _key(as_mapping(leaf.entry.get("key"))), **leaf.identity()}, expected)
+
+
+def _key(key: Mapping[str, Any]) -> dict[str, Any]:
+    bits = as_number(key.get("bits"))
+    curve = key.get("curve")
+    return {
+        "type": clean_text(key.get("type")),
+        "bits": None if bits is None else int(bits),
+        "curve": None if curve is None else clean_text(curve),
+    }
+
+
+CHECK = (
+    "certificate_key",
+    "certificate",
+    lambda facts, s: None if facts.empty_file and not facts.key_exposed else judge_key(facts, s.policy),
+)

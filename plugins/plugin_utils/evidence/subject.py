@@ -1,0 +1,184 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One device as all its checks look at it: its card, its visit, its logins, its endpoints, files and servers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.clock import (
+    ClockEstimate,
+    Reading,
+    best_estimate,
+    clock_readings,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import (
+    EndpointFacts,
+    endpoint_facts,
+    file_facts,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.logins import (
+    ACCESS_SOURCE,
+    Answer,
+    Logins,
+    device_access,
+    device_logins,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import (
+    Visit,
+    device_visit,
+    endpoint_seen,
+    newest_network,
+    peer_visit,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import MAX_ITEMS, as_list, as_mapping
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import (
+    CLIENT,
+    ENDPOINT,
+    FILE,
+    PEER,
+    declared_names,
+    peer_key,
+    place_label,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Everything that the judges of one device need."""
+
+    device: Mapping[str, Any]
+    visit: Visit
+    logins: Logins
+    access: Visit | None
+    no_access: Verdict
+    own: tuple[EndpointFacts, ...]
+    files: tuple[EndpointFacts, ...]
+    peers: tuple[EndpointFacts, ...]
+    clocks: tuple[Reading, ...]
+    clock: ClockEstimate | None
+    policy: Mapping[str, Any]
+    now: datetime
+
+    def places(self, *, with_files: bool = False) -> list[EndpointFacts]:
+        """The endpoints of the device, with_files those files with certificates that logins found, and its servers.
+
+        A device that serves nothing over TLS: the certificate that it uses as a client is its own.
+        """
+        files = self.files if with_files else ()
+        only_a_client = self.own[0].label is None and self.own[0].missing == "endpoint_not_declared"
+        own = () if only_a_client and any(facts.chain for facts in files) else self.own
+        return [*own, *files, *self.peers]
+
+    def device_time(self, at: datetime | None) -> datetime:
+        """What the device's clock showed at `at`, as far as its offset is known."""
+        moment = at or self.now
+        try:
+            return moment if self.clock is None else moment + timedelta(seconds=self.clock.offset)
+        except OverflowError:
+            return moment
+
+
+def from_login(subset: str, judge: Callable[[Subject, Answer], Verdict]) -> Callable[[Subject], list[Verdict]]:
+    """The judge of a device that hands each login's answer about `subset` to `judge`."""
+
+    def judge_each(subject: Subject) -> list[Verdict]:
+        if not subject.logins.visits:
+            return [subject.logins.missing]
+        return [
+            told.problem or replace(judge(subject, told), source=told.source) for told in subject.logins.answers(subset)
+        ]
+
+    return judge_each
+
+
+def from_access(subject: Subject, judge: Callable[[Visit], Verdict]) -> Verdict:
+    """What `judge` makes of the access check; why there is none, where there is none."""
+    return subject.no_access if subject.access is None else replace(judge(subject.access), source=ACCESS_SOURCE)
+
+
+def _own_facts(device: Mapping[str, Any], visit: Visit) -> tuple[EndpointFacts, ...]:
+    """The declared endpoints; what was visited, where the card does not speak of endpoints at all."""
+    declared = device.get("endpoints")
+    if declared is None:
+        declared = visit.facts.get("endpoints")
+    names = declared_names(device)
+    found = []
+    for item in as_list(declared):
+        entry = as_mapping(item)
+        port, service = entry.get("port"), entry.get("service")
+        seen = endpoint_seen(visit, port, service)
+        label = place_label(ENDPOINT, {"service": service or (seen or {}).get("service"), "port": port})
+        found.append(endpoint_facts(label, names, visit, seen, peer=False))
+    if found:
+        return tuple(found)
+    # Nothing declared: of a device that nobody visited, the visit is the first thing to put right.
+    undeclared = device.get("endpoints") is not None or visit.at is not None
+    reason = "endpoint_not_declared" if undeclared else visit.missing
+    return (EndpointFacts(None, False, names, None, reason, visit.context),)
+
+
+def _peer_facts(
+    device: Mapping[str, Any], observations: Iterable[Mapping[str, Any]], policy: Mapping[str, Any], now: datetime
+) -> tuple[EndpointFacts, ...]:
+    found = []
+    for item in as_list(device.get("peers")):
+        peer = as_mapping(item)
+        visit = peer_visit(newest_network(observations, peer_key(peer)), policy, now)
+        seen = endpoint_seen(visit, peer.get("port"), None)
+        found.append(endpoint_facts(place_label(PEER, peer), declared_names(peer), visit, seen, peer=True))
+    return tuple(found)
+
+
+def _file_facts(logins: Logins) -> tuple[EndpointFacts, ...]:
+    """The certificate files that logins found; each path once, as the latest login saw it."""
+    found: dict[str, EndpointFacts] = {}
+    if not logins.visits:
+        return ()
+    for told in logins.answers("certificate_files"):
+        if told.problem is not None:
+            # Asked for, and not seen: what the device uses as a client may be expired.
+            if told.problem.reason in ("login_subset_failed", "login_not_permitted"):
+                label = place_label(FILE, {"path": "*"})
+                missing = EndpointFacts(label, False, (), None, told.problem.reason, told.problem.observed)
+                found.setdefault(label, replace(missing, source=told.source))
+            continue
+        for entry in map(as_mapping, told.data[:MAX_ITEMS]):
+            if isinstance(entry.get("path"), str) and entry["path"]:
+                label = place_label(CLIENT if entry.get("role") == "client" else FILE, entry)
+                facts = file_facts(label, entry, told.source, told.at)
+                # One file that two services name is as exposed as the worse of its keys.
+                if label not in found or (facts.key_exposed and not found[label].key_exposed):
+                    found[label] = facts
+    return tuple(found.values())
+
+
+def subject_of(
+    device: Mapping[str, Any], observations: Iterable[Mapping[str, Any]], policy: Mapping[str, Any], now: datetime
+) -> Subject:
+    """What counts of a device's observations (and of its peers'), as of `now`."""
+    seen = [item for item in observations if isinstance(item, Mapping)]
+    name = str(device["name"])
+    visit = device_visit(device, newest_network(seen, name), policy, now)
+    logins = device_logins(seen, name, policy, now)
+    access, no_access = device_access(seen, name, policy, now)
+    clocks = clock_readings(visit, logins, policy)
+    return Subject(
+        device=device,
+        visit=visit,
+        logins=logins,
+        access=access,
+        no_access=no_access,
+        own=_own_facts(device, visit),
+        files=_file_facts(logins),
+        peers=_peer_facts(device, seen, policy, now),
+        clocks=clocks,
+        clock=best_estimate(clocks),
+        policy=policy,
+        now=now,
+    )
