@@ -1,15 +1,17 @@
 # Copyright (c) 2026 the biomed.cert_hygiene authors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes the environments that the Makefile uses; does nothing when they are up to date.
+"""Makes the environments that `make` needs before it has a tool to make them with, and does nothing twice.
 
     python tools/setup_env.py runtime    .venv with ansible-core and requirements.txt, and the collection link
-    python tools/setup_env.py dev        the same and requirements-dev.txt: linters, type checker, tests
+    python tools/setup_env.py dev        the same and requirements-dev.txt: nox, linters, type checker, tests
     python tools/setup_env.py other      .venv-other: the other supported ansible-core, for the tests
     python tools/setup_env.py --fresh runtime|dev    0 when nothing has to be done, 1 otherwise
 
-Standard library only: this file runs before anything is installed. What was installed is remembered in
-`<venv>/.stamps`, one hash a kind, made of the requirements and of the interpreter.
+nox cannot do this: it lives in .venv itself, `make demo` needs none, and it would take a Python by a name on PATH,
+where a pyenv shim that fails stands before the one that works. Standard library only. What was installed is remembered
+in `<venv>/.stamps`, one hash a kind, of the requirements, the interpreter and the place: scripts in an environment name
+the folder that it was made in, so one that was copied or moved is made anew.
 """
 
 from __future__ import annotations
@@ -19,7 +21,6 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -28,11 +29,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import debian
+
 ROOT = Path(__file__).resolve().parent.parent
 COLLECTION_LINK = ROOT / "collections" / "ansible_collections" / "biomed" / "cert_hygiene"
 NEWEST_CORE = "ansible-core>=2.19,<2.22"
 OLDEST_CORE = "ansible-core>=2.19,<2.20"
 STAMPS = ".stamps"
+NO_SECOND_PYTHON = 3
 
 
 class SetupError(Exception):
@@ -76,17 +80,17 @@ def wanted_stamp(kind: Kind, python: str) -> str:
 
 
 def read_stamps(venv: Path) -> dict[str, str]:
+    """What was installed there; nothing where the environment was made in another place."""
     try:
         stamps = json.loads((venv / STAMPS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return stamps if isinstance(stamps, dict) else {}
+    return stamps if isinstance(stamps, dict) and stamps.get("place") == str(venv) else {}
 
 
 def write_stamp(kind: Kind, python: str) -> None:
     venv = ROOT / kind.venv
-    stamps = read_stamps(venv)
-    stamps["python"] = python
+    stamps = {**read_stamps(venv), "place": str(venv), "python": python}
     for part in (RUNTIME, DEV) if kind is DEV else (kind,):
         stamps[part.name] = wanted_stamp(part, python)
     (venv / STAMPS).write_text(json.dumps(stamps, indent=1) + "\n", encoding="utf-8")
@@ -115,122 +119,74 @@ def link_collection() -> None:
     COLLECTION_LINK.symlink_to(target)
 
 
-def quietly(command: Sequence[str], **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run from the checkout with no input; what the command says is kept, not shown."""
-    return subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**os.environ, **variables},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+def quietly(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run with no input; what the command says is kept, not shown. One that is not there fails with 127."""
+    try:
+        return subprocess.run(
+            command,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    except OSError as error:
+        return subprocess.CompletedProcess(command, 127, str(error))
 
 
-def run(command: Sequence[str], what: str) -> None:
-    """Run quietly; what the command said is shown when it fails."""
+def run(command: Sequence[str], what: str) -> str:
+    """Run quietly and return what the command said; where it fails, that is the error."""
     result = quietly(command)
     if result.returncode:
         raise SetupError(f"{what} failed ({' '.join(command)}):\n{result.stdout.strip()}")
+    return result.stdout
 
 
 def can_make_environments(python: str) -> bool:
-    probe = subprocess.run([python, "-I", "-c", "import ensurepip, venv"], capture_output=True, check=False)
-    return probe.returncode == 0
+    return quietly([python, "-I", "-c", "import ensurepip, venv"]).returncode == 0
 
 
-def python_facts(python: str) -> tuple[tuple[int, int], str]:
-    """Major and minor version, and the full version as text."""
-    code = "import sys; print(*sys.version_info[:3])"
-    answer = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=False)
-    if answer.returncode:
-        raise SetupError(f"{python} does not start:\n{answer.stderr.strip()}")
-    major, minor, micro = answer.stdout.split()
-    return (int(major), int(minor)), f"{major}.{minor}.{micro}"
+def python_version(python: str) -> tuple[int, int]:
+    major, minor = run([python, "-I", "-c", "import sys; print(*sys.version_info[:2])"], "Starting Python").split()
+    return int(major), int(minor)
 
 
 def install_venv_module(python: str) -> None:
     """Debian ships Python without ensurepip: add it as root, else name the one line that does."""
-    version, text = python_facts(python)
+    version = python_version(python)
     default = "/usr/bin/python3"
-    is_default = os.path.exists(default) and python_facts(default)[0] == version
+    is_default = os.path.exists(default) and python_version(default) == version
     package = "python3-venv" if is_default else f"python{version[0]}.{version[1]}-venv"
-    if not shutil.which("apt-get"):
+    try:
+        debian.apt_install([package])
+    except debian.AptError as error:
         raise SetupError(
-            f"Python {text} ({python}) cannot make virtual environments: its venv or ensurepip module is missing."
-            " Install it with your system's package manager, or name another Python: make PYTHON=/path/to/python3"
-        )
-    if os.geteuid() != 0:
-        raise SetupError(
-            f"Python {text} ({python}) cannot make virtual environments. This line, as root, mends it:\n"
-            f"    apt-get install {package}"
-        )
-    print(f"setup: installing {package} …", flush=True)
-    apt_install([package])
+            f"{python} cannot make virtual environments: its venv or ensurepip module is missing, and {error}\n"
+            f"Install it (on Debian: apt-get install {package}), or name another Python: make PYTHON=/path/to/python3"
+        ) from error
     if not can_make_environments(python):
         raise SetupError(f"{package} is installed, and {python} still cannot make virtual environments.")
 
 
-POLICY = Path("/usr/sbin/policy-rc.d")
-
-
-@contextmanager
-def no_service_started() -> Iterator[None]:
-    """Debian starts what it installs: a test wants the program, not a database that listens from now on."""
-    ours = not POLICY.exists()
-    if ours:
-        POLICY.write_text("#!/bin/sh\nexit 101\n", encoding="ascii")
-        POLICY.chmod(0o755)
-    try:
-        yield
-    finally:
-        if ours:
-            POLICY.unlink(missing_ok=True)
-
-
-def apt_install(packages: Sequence[str]) -> None:
-    """Install Debian packages as root, starting no service; the lists are refreshed only if the first try fails."""
-    # --no-remove: no package of this machine makes way for a test.
-    command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "--no-remove", *packages]
-    with no_service_started():
-        if quietly(command, DEBIAN_FRONTEND="noninteractive").returncode == 0:
-            return
-        quietly(["apt-get", "update", "-q"])
-        second = quietly(command, DEBIAN_FRONTEND="noninteractive")
-    if second.returncode:
-        raise SetupError(f"apt-get could not install {' '.join(packages)}:\n{second.stdout.strip()}")
-
-
 def install(kind: Kind, python: str) -> None:
-    """Make the environment if it is missing, broken or another interpreter's; then install what is asked."""
+    """Make the environment if it is missing, broken, moved or another interpreter's; then install what is asked."""
     venv = ROOT / kind.venv
     started = time.monotonic()
-    _version, text = python_facts(python)
-    reusable = read_stamps(venv).get("python") == python and works(venv)
+    pip = [str(venv / "bin" / "python"), "-m", "pip"]
+    # An interrupted run leaves one half made, an upgrade of the system one whose interpreter has gone.
+    reusable = read_stamps(venv).get("python") == python and quietly([*pip, "--version"]).returncode == 0
     if not reusable:
         if not can_make_environments(python):
             install_venv_module(python)
-        print(f"setup: making {kind.venv} with Python {text} ({python}) …", flush=True)
+        print(f"setup: making {kind.venv} with {python} …", flush=True)
         run([python, "-m", "venv", "--clear", str(venv)], f"Making {kind.venv}")
     requirements = [argument for name in kind.files for argument in ("-r", name)]
     print(f"setup: installing {', '.join((*kind.files, *kind.packages))} …", flush=True)
-    pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check"]
+    pip += ["install", "-qq", "--no-input", "--disable-pip-version-check"]
     run([*pip, *requirements, *kind.packages], "pip")
     write_stamp(kind, python)
     print(f"setup: {kind.venv} is ready ({time.monotonic() - started:.0f} s)", flush=True)
-
-
-def works(venv: Path) -> bool:
-    """An environment whose interpreter has gone, or that an interrupted run left half made, does not."""
-    try:
-        probe = subprocess.run(
-            [str(venv / "bin" / "python"), "-m", "pip", "--version"], capture_output=True, check=False
-        )
-    except OSError:
-        return False
-    return probe.returncode == 0
 
 
 def find_python(versions: Sequence[str]) -> str | None:
@@ -243,14 +199,14 @@ def find_python(versions: Sequence[str]) -> str | None:
 
 
 def setup_other() -> int:
-    """0 when .venv-other is ready, 3 when no interpreter here can carry the other ansible-core."""
-    first = Path(read_stamps(ROOT / ".venv").get("python", sys.executable))
-    version, text = python_facts(str(first))
+    """0 when .venv-other is ready, NO_SECOND_PYTHON when no interpreter here can carry the other ansible-core."""
+    version = python_version(read_stamps(ROOT / ".venv").get("python", sys.executable))
     kind, versions = other_kind(version)
     python = find_python(versions)
     if python is None or not can_make_environments(python):
-        print(f"setup: no second pair: Python {text} is used, and none of {', '.join(versions)} works here", flush=True)
-        return 3
+        used = f"{version[0]}.{version[1]}"
+        print(f"no second pair: Python {used} is used, and none of {', '.join(versions)} works here", flush=True)
+        return NO_SECOND_PYTHON
     if not is_fresh(kind, python):
         install(kind, python)
     return 0

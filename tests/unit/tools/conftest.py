@@ -29,5 +29,10 @@ def setup_env(_tools_on_the_path: None) -> ModuleType:
 
 
 @pytest.fixture
-def run_tests(_tools_on_the_path: None) -> ModuleType:
-    return importlib.import_module("run_tests")
+def debian(_tools_on_the_path: None) -> ModuleType:
+    return importlib.import_module("debian")
+
+
+@pytest.fixture
+def verdict(_tools_on_the_path: None) -> ModuleType:
+    return importlib.import_module("verdict")
