@@ -34,11 +34,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests")]
 
+from lab.places import own_network  # noqa: E402
+
 from fuzz import tls13  # noqa: E402
 from fuzz.mutate import join_chain, join_records  # noqa: E402
 
 #: The healthy devices' addresses end in 1 to 9, the others' in 10 and more.
-NETWORK = ipaddress.ip_network("127.66.0.0/24")
+NETWORK = ipaddress.ip_network(f"{own_network('hostile')}.0.0/24")
 ALERT, HANDSHAKE = 21, 22
 #: A conversation is given up after this, so that nothing outlives the tests.
 LIMIT = 30.0

@@ -35,7 +35,7 @@ HEALTHY = ("healthy-tls12", "healthy-tls13", "healthy-dicom")
 SETTINGS = {"timeout": 2.0, "device_timeout": 6.0, "pause": 0.01, "max_bytes": 262144, "connection_budget": 12}
 
 #: What the closing of the last connection may take, and what a busy machine may add.
-CLOSING, BUSY = 0.5, 2.0
+CLOSING, BUSY = 0.5, 8.0
 #: name -> (outcome of the visit, its reason, outcome of the endpoint, what the error says: "" for no error, None where
 #: the outcome says it all).
 EXPECTED = {

@@ -14,8 +14,8 @@ from typing import Any
 
 from gateways import trees
 
-START_SECONDS = 20
-SYSTEMD_START_SECONDS = 60
+START_SECONDS = 120
+SYSTEMD_START_SECONDS = 300
 
 #: What could harm the machine itself stays out of reach, even of the gateway's root.
 _FORBIDDEN = "-sys_time,-sys_module,-sys_boot,-sys_rawio"
@@ -205,7 +205,7 @@ class Gateway:
         """Run a script there as root; returns what it wrote. StartError where it fails."""
         return self.run("sh", "-euc", script).stdout
 
-    def wait_for(self, what: str, condition: Sequence[str], seconds: float = 60.0) -> None:
+    def wait_for(self, what: str, condition: Sequence[str], seconds: float = 300.0) -> None:
         """Try a command there until it succeeds. StartError, with `what` was waited for, where it never does."""
         deadline = time.monotonic() + seconds
         while (tried := self.run(*condition, check=False)).returncode:

@@ -13,7 +13,7 @@ from gateways.gateway import StartError
 if TYPE_CHECKING:
     from gateways.lab import Lab
 
-START_SECONDS = 10
+START_SECONDS = 120
 
 _CONFIGURATION = """\
 local stratum 2
@@ -62,9 +62,9 @@ def start(lab: Lab, ahead: str = "0") -> None:
             start_new_session=True,
         )
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
+    while process.poll() is None and time.monotonic() < deadline:
         # :007B is port 123, in the table of the namespace that the process is in.
-        if process.poll() is None and ":007B " in Path(f"/proc/{process.pid}/net/udp").read_text(encoding="ascii"):
+        if ":007B " in Path(f"/proc/{process.pid}/net/udp").read_text(encoding="ascii"):
             return
         time.sleep(0.02)
     raise StartError(f"chronyd does not serve:\n{log.read_text(encoding='utf-8', errors='replace')}")

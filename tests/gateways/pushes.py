@@ -53,7 +53,7 @@ def play(
 ) -> subprocess.CompletedProcess[str]:
     """Run a playbook, or one of the collection by name, where the gateways can be reached."""
     return lab.run(
-        *command(lab, folder, plays, *arguments), env=environment(folder, **variables), cwd=ROOT, timeout=300
+        *command(lab, folder, plays, *arguments), env=environment(folder, **variables), cwd=ROOT, timeout=600
     )
 
 

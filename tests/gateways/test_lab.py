@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from lab.terminal import as_in_a_terminal
 
 from gateways import lab as laboratory
 from gateways import trees
@@ -57,14 +58,10 @@ def test_nothing_is_left(variant: str, tmp_path: Path) -> None:
 def test_an_interrupted_start_clears_after_itself(number: signal.Signals, tmp_path: Path) -> None:
     needs()
     lab = Lab(tmp_path / "state")
-    process = subprocess.Popen(
-        [*COMMAND, "up", "--state", str(lab.state), "--count", "200"],
-        # What a shell starts in the background ignores an interrupt.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    wait_for_a_gateway(lab)
+    process = subprocess.Popen(as_in_a_terminal(*COMMAND[1:], "up", "--state", str(lab.state), "--count", "200"))
+    wait_for_a_gateway(lab, process)
     process.send_signal(number)
-    assert process.wait(30) == 130
+    assert process.wait(120) == 130
     assert leftovers(lab) == []
 
 
@@ -72,7 +69,7 @@ def test_what_a_killed_run_left_is_cleared_by_the_next(tmp_path: Path) -> None:
     needs()
     lab = Lab(tmp_path / "state")
     process = subprocess.Popen([*COMMAND, "up", "--state", str(lab.state), "--count", "200"])
-    wait_for_a_gateway(lab)
+    wait_for_a_gateway(lab, process)
     process.kill()
     process.wait()
     assert leftovers(lab)
@@ -89,10 +86,10 @@ def test_what_a_killed_run_left_is_cleared_by_the_next(tmp_path: Path) -> None:
     assert not lab.state.exists()
 
 
-def wait_for_a_gateway(lab: Lab) -> None:
-    deadline = time.monotonic() + 20
+def wait_for_a_gateway(lab: Lab, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 300
     while not lab.inventory.exists():
-        assert time.monotonic() < deadline
+        assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
 
 

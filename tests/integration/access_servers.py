@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lab.places import own_port
 
 PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 #: The accounts on these servers, and their passwords.
@@ -65,8 +66,7 @@ class Servers:
         self._stack.close()
 
     def free_port(self) -> int:
-        with socket.create_server((self.address, 0)) as listener:
-            return int(listener.getsockname()[1])
+        return own_port(self.address)
 
     # -- with accounts of the system
 
@@ -317,7 +317,7 @@ session required pam_permit.so
         )
         log.close()
         self._stack.callback(_end, started)
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 300
         while True:
             with contextlib.suppress(OSError), socket.create_connection((self.address, port), timeout=1):
                 return
@@ -344,7 +344,7 @@ session required pam_permit.so
 def _end(process: subprocess.Popen[Any]) -> None:
     process.send_signal(signal.SIGTERM)
     try:
-        process.wait(5)
+        process.wait(60)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

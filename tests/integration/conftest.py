@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,31 +12,17 @@ from typing import Any
 import pytest
 import yaml
 from integration.runs import ROOT, Run, environment, run_audit
-from lab.hospital import Hospital, HospitalError
+from lab.hospital import Hospital
+from lab.places import own_network
 
 PLUGINS = Path(__file__).with_name("connection_plugins")
-
-
-def open_hospital(state: Path) -> Hospital:
-    """Open a hospital beside any other on this machine: several test runs may go on at once."""
-    first = os.getpid() % 200
-    for step in range(10):
-        hospital = Hospital(state, f"127.{30 + (first + step * 7) % 200}")
-        try:
-            hospital.open()
-            return hospital
-        except HospitalError as error:
-            if "in use" not in str(error):
-                raise
-    raise HospitalError("ten networks of 127.0.0.0/8 are in use")
 
 
 @pytest.fixture(scope="session")
 def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
     """The demo hospital, open for the whole session; call `forget()` before counting."""
-    opened = open_hospital(tmp_path_factory.mktemp("hospital") / "state")
-    yield opened
-    opened.close()
+    with Hospital(tmp_path_factory.mktemp("hospital") / "state", own_network("hospital")) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +83,7 @@ def probe(tmp_path: Path, collections: Path) -> Callable[..., tuple[dict[str, An
             },
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
         output = finished.stdout + finished.stderr

@@ -66,7 +66,7 @@ def run_audit(
         env=environment(home, collections),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     return Run(finished.returncode, finished.stdout + finished.stderr, folder)

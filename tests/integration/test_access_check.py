@@ -26,6 +26,7 @@ from integration.logins import CONSENT, Told, login_environment, prepare, told
 from integration.runs import environment
 from lab import pki
 from lab.appliances import Appliance, CommandLine, Manner
+from lab.places import own_network
 
 from ansible_collections.biomed.cert_hygiene.plugins.modules import access_check
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.device import assess_device
@@ -98,14 +99,14 @@ class Ward:
 
     def finish(self, started: tuple[subprocess.Popen[str], Path], seconds: float = 0.0) -> Told:
         process, folder = started
-        process.wait(150)
+        process.wait(600)
         output = (folder / "output").read_text(encoding="utf-8")
         return told(folder, process.returncode, output, seconds)
 
     def check(self, hosts: Mapping[str, Mapping[str, Any]], *arguments: str, **options: Any) -> Told:
         begun = time.monotonic()
         started = self.start(hosts, *arguments, **options)
-        started[0].wait(150)
+        started[0].wait(600)
         return self.finish(started, time.monotonic() - begun)
 
 
@@ -119,7 +120,7 @@ ADDRESSES = iter(range(1, 250))
 
 def address() -> str:
     """One of our own, beside those of another run of these tests."""
-    return f"127.{212 + os.getpid() % 19}.{os.getpid() % 250}.{next(ADDRESSES)}"
+    return f"{own_network('access_check')}.1.{next(ADDRESSES)}"
 
 
 @pytest.fixture
@@ -404,7 +405,7 @@ def test_a_run_that_is_killed_has_counted_its_try(ward: Ward) -> None:
         for _round in range(3):
             tried = len(device.logins)
             process, _folder = ward.start({"echo-004": host}, timeout=30)
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 300
             while len(device.logins) == tried and process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.05)
             for pid in children(process.pid):
@@ -628,7 +629,7 @@ def report(ward: Ward, hosts: Mapping[str, Any], observed: Path) -> None:
     (folder / "report.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
     command = [Path(sys.executable).with_name("ansible-playbook"), "-i", "inventory.yml", "report.yml"]
     env = environment(folder / "home", ward.collections)
-    finished = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
+    finished = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=600, check=False)
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
 

@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 import yaml
 from integration.runs import ROOT, environment
+from lab.places import own_network, own_port
 
 PAGE = ROOT / "docs" / "en" / "device_profiles.md"
 PROGRAM = ROOT / "tests" / "lab" / "root_stores.py"
@@ -158,7 +159,6 @@ class Place:
     def __init__(self, folder: Path, collections: Path) -> None:
         self.folder = folder
         self._collections = collections
-        self._network = f"127.{210 + os.getpid() % 20}.{os.getpid() % 250}"
         self._processes: list[subprocess.Popen[bytes]] = []
         self.devices: dict[str, Device] = {}
         self._next = 0
@@ -171,7 +171,7 @@ class Place:
     def close(self) -> None:
         for process in self._processes:
             process.terminate()
-            process.wait(timeout=10)
+            process.wait(timeout=60)
 
     def _new(self, name: str) -> tuple[Path, str]:
         folder = self.folder / name
@@ -179,16 +179,17 @@ class Place:
         shutil.copy(self.old.file, folder / "store" / "vendor-old.pem")
         shutil.copy(self.other.file, folder / "other.pem")
         self._next += 1
-        return folder, f"{self._network}.{self._next}"
+        return folder, f"{own_network('appliance_roots')}.1.{self._next}"
 
     def _start(self, command: list[str], address: str, port: int) -> None:
-        self._processes.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
-        deadline = time.monotonic() + 10
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        self._processes.append(process)
+        deadline = time.monotonic() + 300
         while True:
             try:
                 return socket.create_connection((address, port), timeout=1).close()
             except OSError:
-                assert time.monotonic() < deadline, f"{command[0]} does not start"
+                assert process.poll() is None and time.monotonic() < deadline, f"{command[0]} does not start"
                 time.sleep(0.05)
 
     def command_line(self, name: str, profile: str = "acme_cli", shell: str = "", **variables: Any) -> Device:
@@ -234,8 +235,7 @@ class Place:
         """A device behind a real nginx, with TLS and a password."""
         nginx = program("nginx")
         folder, address = self._new(name)
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = int(listener.getsockname()[1])
+        port = own_port()
         openssl(
             *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "300"),
             *("-keyout", "tls.key", "-out", "tls.pem", "-subj", "/CN=device"),
@@ -290,7 +290,7 @@ class Place:
 
     def push(self, *arguments: str, root: Root | None = None, **variables: Any) -> subprocess.CompletedProcess[str]:
         """Run the playbook, as a person would."""
-        return subprocess.run(**self.run_of(*arguments, root=root, **variables), timeout=300, check=False)
+        return subprocess.run(**self.run_of(*arguments, root=root, **variables), timeout=600, check=False)
 
     def run_of(self, *arguments: str, root: Root | None = None, **variables: Any) -> dict[str, Any]:
         pushed = root or self.root
@@ -488,16 +488,16 @@ def test_a_killed_controller_is_finished_by_the_next_run(place: Place) -> None:
     cli = place.command_line("cli")
     cli.behave("slow")
     running = subprocess.Popen(**place.run_of(root_ca_timeout=500, root_ca_device_timeout=500))
-    deadline = time.monotonic() + 150
+    deadline = time.monotonic() + 300
     while not any("import" in line for line in cli.log()):
-        assert time.monotonic() < deadline
+        assert running.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
     refused = place.push()
     assert refused.returncode != 0
     assert "another run is changing this device at this moment" in refused.stdout
     for pid in (running.pid, *descendants(running.pid)):  # Ansible's workers have sessions of their own
         os.kill(pid, signal.SIGKILL)
-    running.communicate(timeout=30)
+    running.communicate(timeout=600)
     assert place.events("cli") == ["authorised", "began", "authorised", "left_open"]
     assert len(place.open_changes()) == 1
     # What was sent before the kill may still arrive.

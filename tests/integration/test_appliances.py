@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives import serialization
 from integration.logins import Told, login_environment, prepare, told
 from lab import pki, servers
 from lab.appliances import Appliance, CommandLine, JsonPage, Manner, json_status, recorder_answers
+from lab.places import own_network
 
 PASSWORD = "correct-horse-7741"
 Ask = Callable[..., Told]
@@ -44,7 +45,8 @@ def ask(collections: Path, tmp_path: Path) -> Ask:
         task: dict[str, Any] = {
             "biomed.cert_hygiene.appliance_info": {
                 "devices": list(hosts),
-                "timeout": 2,
+                # Long enough for a busy machine; those that keep silent give their own.
+                "timeout": 10,
                 "device_timeout": 30,
                 **options,
             }
@@ -64,7 +66,7 @@ def ask(collections: Path, tmp_path: Path) -> Ask:
             env=login_environment(tmp_path, collections, variables),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
         return told(tmp_path, finished.returncode, finished.stdout + finished.stderr, time.monotonic() - begun)
@@ -77,13 +79,11 @@ class Ward:
 
     def __init__(self) -> None:
         self._stack = ExitStack()
-        # Beside the demo hospitals' networks, and beside those of another run of these tests.
-        self._network = f"127.{232 + os.getpid() % 20}.{os.getpid() % 250}"
         self._next = 0
 
     def address(self) -> str:
         self._next += 1
-        return f"{self._network}.{self._next}"
+        return f"{own_network('appliances')}.1.{self._next}"
 
     def admit(self, device: Any) -> Any:
         self._stack.callback(device.close)
@@ -225,7 +225,7 @@ def test_every_bad_device_has_its_outcome_and_harms_no_other(ask: Ask, ward: War
     assert devices["unknown-key"].key.fingerprint in asked.observations["unknown-key"]["detail"]
     assert asked.result["statistics"]["outcomes"] == {"observed": 8, "unreachable": 2, "skipped": 5, "aborted": 11}
     assert PASSWORD not in asked.output
-    assert asked.seconds < 40
+    assert asked.seconds < 300
 
 
 HEALTHY = ("well", "paged", "mute", "interactive", "privileged", "slow-clock")
@@ -278,10 +278,15 @@ def own_profiles(*profiles: dict[str, Any]) -> str:
 
 
 def test_many_at_once_in_one_run_one_session_each(ask: Ask, ward: Ward) -> None:
-    """40 devices, of which each takes a second to tell the time: in a row that would be 40 seconds."""
+    """40 devices, of which each takes a second to tell the time: most of them do so at the same time."""
+    busy: list[int] = []
+    most: list[int] = []
 
     def slowly() -> str:
+        busy.append(1)
+        most.append(len(busy))
         time.sleep(1)
+        busy.pop()
         return f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC\n"
 
     key = paramiko.ECDSAKey.generate()
@@ -293,7 +298,7 @@ def test_many_at_once_in_one_run_one_session_each(ask: Ask, ward: Ward) -> None:
         assert device.sessions == 1
         assert device.logins == [("biomed", True)]
         assert device.commands == ["show clock", "show ntp", "show version", "show users"]
-    assert asked.seconds < 25
+    assert max(most) > 10
     assert asked.output.count("TASK [Ask]") == 1
 
 
@@ -500,10 +505,11 @@ def sshd(tmp_path: Path, ward: Ward) -> Iterator[Callable[..., Daemon]]:
         ]
         path = tmp_path / f"sshd-{len(processes)}"
         path.write_text("\n".join(settings) + "\n", encoding="utf-8")
-        processes.append(subprocess.Popen([str(SSHD), "-D", "-f", str(path)], stderr=subprocess.DEVNULL))
-        deadline = time.monotonic() + 10
+        process = subprocess.Popen([str(SSHD), "-D", "-f", str(path)], stderr=subprocess.DEVNULL)
+        processes.append(process)
+        deadline = time.monotonic() + 300
         while b"SSH" not in greeting(address, port):
-            assert time.monotonic() < deadline, "sshd does not start"
+            assert process.poll() is None and time.monotonic() < deadline, "sshd does not start"
             time.sleep(0.05)
         kind, key = (tmp_path / "host.pub").read_text(encoding="ascii").split()[:2]
         return Daemon(address, port, f"{kind} {key}", tmp_path / "user")
@@ -511,7 +517,7 @@ def sshd(tmp_path: Path, ward: Ward) -> Iterator[Callable[..., Daemon]]:
     yield start
     for process in processes:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 def greeting(address: str, port: int) -> bytes:

@@ -66,7 +66,7 @@ def asked(
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     assert (folder / "results.json").exists(), finished.stdout + finished.stderr
     found: list[dict[str, Any]] = json.loads((folder / "results.json").read_text())

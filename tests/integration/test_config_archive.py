@@ -76,7 +76,7 @@ class Control:
             capture_output=True,
             text=True,
             check=False,
-            timeout=240,
+            timeout=600,
         )
         self.said = finished.stdout + finished.stderr
         assert (self.root / "results.json").exists(), self.said

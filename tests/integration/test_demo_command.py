@@ -3,44 +3,31 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from integration.runs import ROOT, environment
 from lab.hospital import Hospital
+from lab.places import own_network
+from lab.terminal import as_in_a_terminal
 
 DEMO = ROOT / "tests" / "lab" / "demo.py"
 
 
-def free_network() -> str:
-    """Return a network that no other test run uses: the second number lies beyond those of conftest.py."""
-    for step in range(24):
-        second = 231 + (os.getpid() + step) % 24
-        with socket.socket() as probe:
-            try:
-                probe.bind((f"127.{second}.1.1", 20443))
-                return f"127.{second}"
-            except OSError:
-                continue
-    pytest.fail("no network of 127.231.0.0 to 127.254.0.0 is free")
-
-
 def start(folder: Path, collections: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, str(DEMO), *arguments],
+        as_in_a_terminal(str(DEMO), *arguments),
         cwd=folder,
         env=environment(folder / "home", collections),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        # A job that a shell put in the background ignores Ctrl-C, and hands that down to what it starts.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
@@ -51,26 +38,28 @@ def is_closed(network: str) -> bool:
 
 
 def test_the_demo_audits_its_hospital_and_closes_it(collections: Path, tmp_path: Path) -> None:
-    network = free_network()
-    begun = time.monotonic()
+    network = own_network(str(tmp_path))
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     process = start(tmp_path, collections, "--network", network)
-    output, _nothing = process.communicate(timeout=100)
+    output, _nothing = process.communicate(timeout=600)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert process.returncode == 0, output
     assert "The demo hospital is open: 30 devices" in output
     assert "report/index.html" in output
     assert (tmp_path / "report" / "index.html").exists()
     assert (tmp_path / ".demo" / "contacts.json").exists()
     assert is_closed(network)
-    assert time.monotonic() - begun < 60
+    # Under a minute where the machine is quiet, and how busy it is changes no verdict: counted in CPU-seconds.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 45
 
 
 def test_the_demo_returns_the_playbook_s_status(collections: Path, tmp_path: Path) -> None:
     documents = tmp_path / "documents"
     documents.mkdir()
     (documents / "letter.txt").write_text("dear colleague", encoding="utf-8")
-    network = free_network()
+    network = own_network(str(tmp_path))
     process = start(tmp_path, collections, "--network", network, "--report-dir", "documents")
-    output, _nothing = process.communicate(timeout=100)
+    output, _nothing = process.communicate(timeout=600)
     assert process.returncode == 2, output
     assert [path.name for path in documents.iterdir()] == ["letter.txt"]
     assert is_closed(network)
@@ -78,7 +67,7 @@ def test_the_demo_returns_the_playbook_s_status(collections: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_an_interrupted_demo_closes_its_hospital(collections: Path, tmp_path: Path, number: signal.Signals) -> None:
-    network = free_network()
+    network = own_network(str(tmp_path))
     process = start(tmp_path, collections, "--network", network)
     assert process.stdout is not None
     assert "is open" in process.stdout.readline()
@@ -88,31 +77,30 @@ def test_an_interrupted_demo_closes_its_hospital(collections: Path, tmp_path: Pa
         os.killpg(process.pid, number)  # a terminal sends it to every process in the foreground
     else:
         process.send_signal(number)
-    output, _nothing = process.communicate(timeout=30)
+    output, _nothing = process.communicate(timeout=600)
     assert process.returncode == 130, output
     assert is_closed(network)
     assert "Traceback" not in output
 
 
 def test_a_killed_demo_leaves_no_hospital_behind(collections: Path, tmp_path: Path) -> None:
-    network = free_network()
+    network = own_network(str(tmp_path))
     process = start(tmp_path, collections, "--network", network)
     assert process.stdout is not None
     assert "is open" in process.stdout.readline()
     process.kill()
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     process.stdout.close()
-    for _attempt in range(50):
-        if is_closed(network):
-            break
-        time.sleep(0.1)
-    assert is_closed(network)
+    deadline = time.monotonic() + 300
+    while not is_closed(network):
+        assert time.monotonic() < deadline, "the hospital is still open"
+        time.sleep(0.05)
 
 
 def test_a_busy_address_is_named(hospital: Hospital, collections: Path, tmp_path: Path) -> None:
     network = ".".join(hospital.plan.device("ct-001")["address"].split(".")[:2])
     process = start(tmp_path, collections, "--network", network)
-    output, _nothing = process.communicate(timeout=60)
+    output, _nothing = process.communicate(timeout=600)
     assert process.returncode == 1
     assert "is in use: is another demo hospital running?" in output
     assert "Traceback" not in output

@@ -39,7 +39,7 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
         check=True,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     assert "[WARNING]" not in listed.stderr
     loaded = json.loads(listed.stdout)

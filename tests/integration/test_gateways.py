@@ -22,9 +22,9 @@ from typing import Any
 import pytest
 import yaml
 from integration.runs import Run, not_assessed, run_audit
+from lab.places import own_network, own_port
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
-PORT = 22422
 LOGIN_CHECKS = ("time_zone", "ntp_client", "stale_accounts", "tls_failure_logs", "config_backup", "trust_store")
 
 
@@ -33,6 +33,7 @@ class Sshd:
     """A real OpenSSH server on every loopback address, for the account that runs the tests."""
 
     folder: Path
+    port: int
 
     @property
     def log(self) -> list[str]:
@@ -50,12 +51,12 @@ class Sshd:
     def inventory(self, path: Path, gateways: dict[str, dict[str, Any]]) -> Path:
         """An inventory of gateways that stand behind this server."""
         known = (self.folder / "host.pub").read_text(encoding="ascii").split()[:2]
-        addresses = [gateway["device_address"] for gateway in gateways.values()]
+        hosts = [f"[{gateway['device_address']}]:{self.port}" for gateway in gateways.values()]
         known_hosts = path.with_name("known_hosts")
-        known_hosts.write_text("".join(f"[{address}]:{PORT} {' '.join(known)}\n" for address in addresses), "ascii")
+        known_hosts.write_text("".join(f"{host} {' '.join(known)}\n" for host in hosts), "ascii")
         common = {
             "ansible_host": "{{ device_address }}",
-            "ansible_port": PORT,
+            "ansible_port": self.port,
             "ansible_user": getpass.getuser(),
             "ansible_python_interpreter": sys.executable,
             "ansible_ssh_private_key_file": str(self.folder / "user"),
@@ -73,14 +74,14 @@ class Sshd:
 def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     if not SSHD:
         pytest.skip("a real OpenSSH server is needed (openssh-server)")
-    folder = tmp_path_factory.mktemp("sshd")
+    folder, port = tmp_path_factory.mktemp("sshd"), own_port("0.0.0.0")
     for name in ("host", "user"):
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
         subprocess.run(command, check=True, capture_output=True)
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     settings = [
-        *(f"ListenAddress 0.0.0.0:{PORT}", f"HostKey {folder}/host", f"AuthorizedKeysFile {folder}/user.pub"),
+        *(f"ListenAddress 0.0.0.0:{port}", f"HostKey {folder}/host", f"AuthorizedKeysFile {folder}/user.pub"),
         *("StrictModes no", "UsePAM no", "PidFile none", "PermitRootLogin yes", "PasswordAuthentication no"),
         *("LogLevel VERBOSE", "MaxStartups 400", "Subsystem sftp internal-sftp"),
     ]
@@ -88,17 +89,17 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     command = [str(SSHD), "-D", "-f", str(folder / "sshd_config"), "-E", str(folder / "log")]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 300
         while True:
             with socket.socket() as connection:
-                if connection.connect_ex(("127.0.0.1", PORT)) == 0:
+                if connection.connect_ex(("127.0.0.1", port)) == 0:
                     break
             assert process.poll() is None and time.monotonic() < deadline, "sshd does not start"
             time.sleep(0.05)
-        yield Sshd(folder)
+        yield Sshd(folder, port)
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 @pytest.fixture
@@ -111,8 +112,12 @@ def gateways_audit(sshd: Sshd, collections: Path, tmp_path: Path) -> Callable[..
     return run
 
 
+def address_of(number: int) -> str:
+    return f"{own_network('gateways')}.{number // 250}.{number % 250 + 1}"
+
+
 def some(count: int) -> dict[str, dict[str, Any]]:
-    return {f"gw-{n:03d}": {"device_address": f"127.19.{n // 250}.{n % 250 + 1}"} for n in range(1, count + 1)}
+    return {f"gw-{number:03d}": {"device_address": address_of(number)} for number in range(1, count + 1)}
 
 
 def test_each_gateway_is_asked_by_one_login_and_one_module_run(
@@ -124,7 +129,7 @@ def test_each_gateway_is_asked_by_one_login_and_one_module_run(
     home = tmp_path / "ping"
     home.mkdir()
     sshd.forget()
-    subprocess.run(ping, check=True, capture_output=True, env={**os.environ, "HOME": str(home)}, timeout=60)
+    subprocess.run(ping, check=True, capture_output=True, env={**os.environ, "HOME": str(home)}, timeout=600)
     assert sshd.logins() == 1
     of_one_module = sshd.commands()
     assert of_one_module >= 1
@@ -164,7 +169,7 @@ def test_gateways_that_cannot_be_asked_cost_the_others_nothing(gateways_audit: C
     assert reasons["gw-002"] == {"device_unreachable"}
     assert reasons["gw-003"] == {"login_needed"}
     assert reasons["gw-004"] is not None
-    assert not any("127.19.0.5" in line for line in sshd.log)
+    assert not any(f"{own_network('gateways')}.0.5" in line for line in sshd.log)
     for name in ("gw-002", "gw-003", "gw-004"):
         assert devices[name]["verdict"] == "incomplete"
 

@@ -30,7 +30,7 @@ def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
         env=environment(folder, folder),
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=600,
     )
     (built,) = folder.glob("biomed-cert_hygiene-*.tar.gz")
     return built
@@ -67,7 +67,7 @@ def test_the_installed_collection_audits_two_devices(
         env=environment(home, collections),
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=600,
     )
     (work / "hospital-root.pem").write_bytes(hospital.trust_anchor.read_bytes())
     devices = {name: hospital.plan.device(name) for name in ("ct-001", "mri-003")}

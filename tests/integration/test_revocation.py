@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import http.server
 import shutil
-import socket
 import ssl
 import subprocess
 import threading
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from integration.tls_server import tls_server
+from lab.places import own_port
 from unit import pki_factory as pki
 
 Probe = Callable[..., tuple[dict[str, Any], str]]
@@ -51,12 +51,6 @@ def devices(tmp_path: Path) -> Iterator[list[dict[str, Any]]]:
         yield described
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture
 def responder(tmp_path: Path) -> Iterator[str]:
     """`openssl ocsp` with an index of both certificates."""
@@ -72,7 +66,7 @@ def responder(tmp_path: Path) -> Iterator[str]:
         serial = serial if len(serial) % 2 == 0 else "0" + serial
         lines.append(f"{state}\t{ends}\t{date}\t{serial}\tunknown\t/CN=device\n")
     (tmp_path / "index.txt").write_text("".join(lines), encoding="ascii")
-    port = free_port()
+    port = own_port()
     command = "openssl ocsp -index index.txt -CA ca.pem -rsigner ca.pem -rkey ca.key -ndays 1 -port"
     process = subprocess.Popen(
         [*command.split(), str(port)], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -122,7 +116,7 @@ def test_openssls_responder_is_asked_and_believed(probe: Probe, devices: list[An
 
 
 def test_a_responder_that_is_away_clears_nothing(probe: Probe, devices: list[Any]) -> None:
-    result, output = probe(devices=devices, trust_anchors=[ROOT.pem], ocsp=f"http://127.0.0.1:{free_port()}/")
+    result, output = probe(devices=devices, trust_anchors=[ROOT.pem], ocsp=f"http://127.0.0.1:{own_port()}/")
     assert verdicts(result) == [("trusted", "not_assessed")] * 2
     assert all(entry["endpoints"][0]["trust"]["revocation"]["asked"] for entry in result["observations"])
     assert "OCSP left 2 certificates open" in " ".join(output.split())
@@ -141,7 +135,7 @@ def test_lists_from_an_address(probe: Probe, devices: list[Any], list_address: s
 
 def test_a_list_that_cannot_be_had_clears_nothing(probe: Probe, devices: list[Any]) -> None:
     result, output = probe(
-        devices=devices, trust_anchors=[ROOT.pem], crls=[f"http://127.0.0.1:{free_port()}/hospital.crl"]
+        devices=devices, trust_anchors=[ROOT.pem], crls=[f"http://127.0.0.1:{own_port()}/hospital.crl"]
     )
     assert verdicts(result) == [("trusted", "not_assessed")] * 2
     assert all(entry["endpoints"][0]["trust"]["revocation"]["asked"] for entry in result["observations"])

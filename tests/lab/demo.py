@@ -22,7 +22,7 @@ from types import FrameType
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSPITAL = Path(__file__).with_name("hospital.py")
-START_SECONDS = 30
+START_SECONDS = 120
 
 
 class DemoError(Exception):
@@ -99,7 +99,7 @@ def _first_line(process: subprocess.Popen[str]) -> str:
 def _close_hospital(process: subprocess.Popen[str]) -> None:
     process.terminate()
     try:
-        process.wait(timeout=10)
+        process.wait(timeout=60)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -124,7 +124,7 @@ def _audit(playbook: list[str], state: Path, report_dir: str, for_ansible: Seque
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(timeout=10)
+            process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -75,7 +75,7 @@ class Hospital:
         self._thread.start()
         try:
             variables = self._open_logins(contexts)
-            asyncio.run_coroutine_threadsafe(self._serve(contexts), self._loop).result(timeout=30)
+            asyncio.run_coroutine_threadsafe(self._serve(contexts), self._loop).result(timeout=120)
         except OSError as error:
             self.close()
             raise self._explain(error) from error
@@ -90,9 +90,9 @@ class Hospital:
         while self._logins:
             self._logins.pop().close()
         if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(timeout=10)
+            asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(timeout=120)
             self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(timeout=10)
+            self._thread.join(timeout=120)
             self.write_contacts()
         if not self._loop.is_closed():
             self._loop.close()
@@ -119,7 +119,7 @@ class Hospital:
         async def call() -> T:
             return function()
 
-        return asyncio.run_coroutine_threadsafe(call(), self._loop).result(timeout=10)
+        return asyncio.run_coroutine_threadsafe(call(), self._loop).result(timeout=120)
 
     def _prepare_state(self) -> None:
         if self.state.exists() and any(self.state.iterdir()) and not (self.state / MARKER).exists():

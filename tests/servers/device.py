@@ -21,6 +21,11 @@ from email.utils import formatdate
 from types import TracebackType
 from typing import TypeVar
 
+from lab.places import own_port
+
+#: A port that nobody listens on, by the name that tests of servers know.
+free_port = own_port
+
 #: A conversation longer than this is ended, so that a test that went wrong ends too.
 LIMIT = 20.0
 
@@ -200,13 +205,6 @@ T = TypeVar("T")
 def neighbours(items: Sequence[T]) -> list[tuple[T, T]]:
     """Each item with the one after it."""
     return [(items[at - 1], items[at]) for at in range(1, len(items))]
-
-
-def free_port(address: str = "127.0.0.1") -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind((address, 0))
-        return int(sock.getsockname()[1])
 
 
 # -- what a device may do on a connection

@@ -49,7 +49,7 @@ def program(name: str) -> str:
 
 @contextlib.contextmanager
 def running(
-    command: Sequence[str | Path], ports: Sequence[int], folder: Path, seconds: float = 60.0, user: str | None = None
+    command: Sequence[str | Path], ports: Sequence[int], folder: Path, seconds: float = 300.0, user: str | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A server that listens on these ports of 127.0.0.1; ended with all that it started."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def running(
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(10)
+                process.wait(60)
                 break
 
 

@@ -188,7 +188,7 @@ def test_a_device_that_drips_ends_with_its_time(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(SessionFailed) as failure:
         dialogue.open(None)
     assert failure.value.reason == "visit_time_over"
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 20
 
 
 def test_a_whole_session_is_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, NoEncryption, pkcs12
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import archive as archive
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import archive
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive import ArchiveError, secret_inside
 
 EC = ec.generate_private_key(ec.SECP256R1())

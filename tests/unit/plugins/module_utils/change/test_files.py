@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import files as files
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import files
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import StoreProblem
 
 KILOBYTE = 1024

@@ -16,8 +16,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import archive as archive
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import files
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import archive, files
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import kept_restore as keeping
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive import ArchiveError
 

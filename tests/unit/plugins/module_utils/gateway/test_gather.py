@@ -14,12 +14,8 @@ from typing import Any
 import pytest
 from unit import gateway_options
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway import accounts as accounts
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway import files as files
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway import listening as listening
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway import logs as logs
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway import accounts, files, listening, logs, trust
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway import time as times
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway import trust as trust
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.gather import SUBSETS, gather
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import RecordedHost, RecordingHost
 

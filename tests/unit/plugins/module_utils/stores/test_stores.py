@@ -23,12 +23,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import files as files
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import files
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import kept as keeping
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import StoreProblem
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host, RecordedHost
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.trust import parse_nss_list
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores import system as system
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores import system
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.bundle import BundleStore
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.java import JavaStore, parse_entries
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.nss import NssStore, parse_details

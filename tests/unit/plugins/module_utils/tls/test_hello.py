@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from servers.device import hello_name, hello_version, records
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls import suites as suites
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls import suites
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.hello import (
     can_be_server_name,
     client_hello,

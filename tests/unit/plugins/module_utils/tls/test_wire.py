@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from servers.device import alert, record
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls import suites as suites
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls import suites
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import (
     SSLV3,
     TLS10,

@@ -271,19 +271,20 @@ def test_a_real_service_is_seen(tmp_path: Path, service: str, command: Callable[
     with log, subprocess.Popen([program, *words[1:]], stdout=log, stderr=log) as process:
         try:
             while True:
-                assert process.poll() is None and time.time() < begun + 20, (tmp_path / "output").read_text()
+                assert process.poll() is None and time.time() < begun + 120, (tmp_path / "output").read_text()
                 try:
                     socket.create_connection(("127.0.0.1", port), 1).close()
                     break
                 except OSError:
                     time.sleep(0.05)
+            listening = time.time()
             ours = [found for found in running()[service] if words[-1] in found[0]]
             ((_words, started),) = ours
             mains = mains_of(service, ours)
             files, found = gather(service, mains)
         finally:
             process.terminate()
-    assert started == pytest.approx(begun, abs=5)
+    assert begun - 1 <= started <= listening + 1
     assert mains == [words[-1]]
     assert words[-1] in files
     assert found.endpoints == (Endpoint("127.0.0.1", port),)

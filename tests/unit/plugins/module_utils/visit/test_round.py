@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import random
 import resource
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lab.places import own_network
 from servers import pki
 from servers.device import Device, Filtered, Link, Tls, free_port, neighbours, server_context, silent, web_page
 from servers.probe import card
@@ -30,10 +30,13 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit.round im
 Credentials = Callable[..., str]
 
 
+PARTS = iter(range(256))
+
+
 @pytest.fixture
 def network() -> str:
     """A part of 127.0.0.0/8 for this test alone: claims on addresses hold over all runs on this machine."""
-    return f"127.{100 + os.getpid() % 100}.{random.randrange(256)}"
+    return f"{own_network('rounds')}.{next(PARTS)}"
 
 
 def make_round(
@@ -145,7 +148,7 @@ def test_dead_and_silent_devices_cost_their_neighbours_nothing(credentials: Cred
         ended: dict[str, float] = {}
         started = time.monotonic()
         Round(
-            Settings(timeout=1.0, pause=0.0),
+            Settings(timeout=2.0, pause=0.0),
             3,
             0,
             lambda seen: ended.update({seen["device"]: time.monotonic() - started}),
@@ -156,8 +159,9 @@ def test_dead_and_silent_devices_cost_their_neighbours_nothing(credentials: Cred
                 named("alive", alive.port, alive.address, "dicom"),
             ]
         )
-    assert ended["alive"] < 0.7
-    assert 0.4 < ended["dead"] < 1.2 and 0.7 < ended["mute"] < 1.5
+    assert ended["alive"] < ended["dead"] and ended["alive"] < ended["mute"]
+    # Beside each other: one after the other they would take twice as long.
+    assert 0.8 < ended["dead"] < 3.4 and 1.4 < ended["mute"] < 3.4
 
 
 def test_a_name_that_is_unknown_is_no_visit() -> None:

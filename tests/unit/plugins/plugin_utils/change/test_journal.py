@@ -10,12 +10,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change import journal_file as journal_file
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change import journal_file
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.journal import (
     NO_LINE,
     ChainError,
@@ -182,7 +183,8 @@ def test_runs_at_the_same_time_keep_the_chain_also_when_one_is_killed(journal: s
         subprocess.Popen([sys.executable, "-c", WRITER, journal, name], env=environment) for name in ("a", "b", "c")
     ]
     while not os.path.exists(journal) or os.path.getsize(journal) < 2000:
-        pass
+        assert any(process.poll() is None for process in started), "the writers ended too early"
+        time.sleep(0.001)
     started[2].kill()
     statuses = [process.wait(60) for process in started]
     assert statuses[:2] == [0, 0]

@@ -24,7 +24,7 @@ def _append_many(dest: str, worker: int) -> None:
 
 def test_workers_that_append_at_once_leave_whole_lines(tmp_path: Path) -> None:
     dest = tmp_path / "gateways.jsonl"
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")  # a fork under the threads of pytest-xdist may hang
     workers = [context.Process(target=_append_many, args=(str(dest), worker)) for worker in range(4)]
     for worker in workers:
         worker.start()
