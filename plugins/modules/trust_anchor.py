@@ -249,7 +249,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import kept as keeping
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import StoreProblem, check_room, sha256
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import check_room, sha256
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.held import StoreProblem
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.trust import pem_certificates
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.bundle import BundleStore

@@ -4,47 +4,51 @@
 """How a file of a gateway is changed: written beside, brought to the disk, then renamed into its place.
 
 Whatever moment the power goes, the file is the old one or the new one. What a killed run left beside it is cleared by
-the next run, under the same lock.
+the next run, under the same lock. How paths are kept from being exchanged meanwhile is in held.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
-import stat
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-PREFIX = ".cert-hygiene-"
-#: A trust store is far smaller; what is larger is something else.
-MAX_BYTES = 32 * 1024 * 1024
-_LOCK_SECONDS = 30.0
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.held import (
+    PREFIX,
+    StoreProblem,
+    contents,
+    held,
+    resolved,
+)
+
 #: Of free space, beside a file's own size: the certificate that is added, and what its file system needs for itself.
 _MARGIN = 16 * 1024
 
 
-class StoreProblem(Exception):
-    """A store that is not, or could not be, changed. One sentence, which never holds a password."""
+@contextmanager
+def opened(path: str) -> Iterator[int | None]:
+    """A descriptor of a regular file, links followed as `resolved` does; None where there is none."""
+    place = resolved(path)
+    if not os.path.isdir(os.path.dirname(place)):
+        yield None
+        return
+    with held(os.path.dirname(place)) as folder:
+        handle = folder.open(os.path.basename(place))
+    try:
+        yield handle
+    finally:
+        if handle is not None:
+            with suppress(OSError):  # who read it whole has closed it
+                os.close(handle)
 
 
 def read_store(path: str) -> bytes | None:
     """The whole file; None where there is none. StoreProblem where it cannot be read whole."""
-    try:
-        with open(path, "rb") as handle:
-            if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
-                raise StoreProblem(f"{path} is no regular file")
-            data = handle.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StoreProblem(f"{path} cannot be read: {error.strerror}") from None
-    if len(data) > MAX_BYTES:
-        raise StoreProblem(f"{path} is larger than any trust store ({MAX_BYTES} bytes)")
-    return data
+    with opened(path) as handle:
+        return None if handle is None else contents(os.dup(handle), path)
 
 
 def sha256(path: str) -> str | None:
@@ -53,41 +57,44 @@ def sha256(path: str) -> str | None:
     return None if data is None else hashlib.sha256(data).hexdigest()
 
 
+def replace(path: str, data: bytes, unless: bytes | None = None, like: int | None = None) -> None:
+    """Put `data` in the place of `path`, which is no link; see HeldFolder.replace.
+
+    `unless`: what is there, as it was read before; StoreProblem where somebody else changed it since.
+    """
+    with held(os.path.dirname(path), lock=True) as folder:
+        name = os.path.basename(path)
+        if unless is not None and folder.read(name) != unless:
+            raise StoreProblem(f"{path} was changed by somebody else in this moment; run this again")
+        folder.replace(name, data, like)
+
+
+def remove(path: str) -> None:
+    """Remove a file, or see that it is gone."""
+    if os.path.isdir(os.path.dirname(path)):
+        with held(os.path.dirname(path)) as folder:
+            folder.remove(os.path.basename(path))
+
+
 @contextmanager
-def workspace(folder: str) -> Iterator[str]:
-    """A folder of our own inside `folder` (same file system), for one run at a time; removed at the end."""
+def workshop() -> Iterator[str]:
+    """A folder for our eyes only, where programs work on copies; removed at the end, or by a later run."""
+    for left in os.scandir(tempfile.gettempdir()):
+        owner, _dash, _rest = left.name[len(PREFIX) :].partition("-")
+        if left.name.startswith(PREFIX) and owner.isdigit() and not os.path.isdir(f"/proc/{owner}"):
+            with suppress(OSError):
+                if left.stat(follow_symlinks=False).st_uid == os.geteuid():
+                    shutil.rmtree(left.path, ignore_errors=True)
     try:
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        place = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")
     except OSError as error:
-        raise StoreProblem(f"{folder} cannot be opened: {error.strerror}") from None
+        raise StoreProblem(f"{tempfile.gettempdir()} cannot be written to: {error.strerror}") from None
     try:
-        _take(lock, folder)
-        place = None
-        try:
-            for left in os.listdir(folder):
-                if left.startswith(PREFIX):
-                    shutil.rmtree(os.path.join(folder, left), ignore_errors=True)
-            place = tempfile.mkdtemp(prefix=PREFIX, dir=folder)
-            yield place
-        except OSError as error:
-            raise StoreProblem(f"{folder} cannot be written to: {error.strerror}") from None
-        finally:
-            if place is not None:
-                shutil.rmtree(place, ignore_errors=True)
+        yield place
+    except OSError as error:
+        raise StoreProblem(f"{place} cannot be written to: {error.strerror}") from None
     finally:
-        os.close(lock)
-
-
-def _take(lock: int, folder: str) -> None:
-    deadline = time.monotonic() + _LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise StoreProblem(f"another run has been changing {folder} for {_LOCK_SECONDS:g} s") from None
-            time.sleep(0.1)
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def check_room(paths: list[str], copies: str | None = None) -> None:
@@ -119,43 +126,3 @@ def write(path: str, data: bytes, mode: int = 0o600) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def put_in_place(made: str, path: str, like: str | None = None) -> None:
-    """Rename `made` over `path`, with the owner, mode and labels of the file there, else those of `like`.
-
-    Without either it is root's, and all may read it.
-    """
-    model = path if os.path.exists(path) else like
-    if model is None:
-        os.chmod(made, 0o644)
-    else:
-        if model == path and os.stat(path).st_nlink > 1:
-            raise StoreProblem(f"{path} has a second name (a hard link), which would keep the old content")
-        shutil.copystat(model, made)  # mode and extended attributes, SELinux's label too
-        owner = os.stat(model)
-        os.chown(made, owner.st_uid, owner.st_gid)
-        os.chmod(made, stat.S_IMODE(owner.st_mode))
-        os.utime(made)
-    _sync(made)
-    os.replace(made, path)
-    _sync(os.path.dirname(path))
-
-
-def remove(path: str) -> None:
-    """Remove a file, or see that it is gone."""
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise StoreProblem(f"{path} cannot be removed: {error.strerror}") from None
-    _sync(os.path.dirname(path))
-
-
-def _sync(path: str) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

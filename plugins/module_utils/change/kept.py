@@ -9,19 +9,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import (
-    StoreProblem,
-    put_in_place,
+    opened,
     read_store,
     remove,
+    replace,
     sha256,
-    workspace,
-    write,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.held import (
+    HeldFolder,
+    StoreProblem,
+    contents,
+    held,
 )
 
 SCHEMA_VERSION = 1
@@ -49,24 +54,15 @@ def keep(folder: str, paths: list[str], system: bool, note: dict[str, Any]) -> N
         os.makedirs(os.path.dirname(folder), mode=0o755, exist_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
         os.mkdir(folder, 0o700)
-        files = []
-        for number, path in enumerate(paths):
-            data = read_store(path)
-            copy = None if data is None else str(number)
-            if data is not None and copy is not None:
-                made = os.path.join(folder, copy)
-                write(made, data)
-                shutil.copystat(path, made)
-                owner = os.stat(path)
-                os.chown(made, owner.st_uid, owner.st_gid)
-            files.append({"path": path, "copy": copy, "before_sha256": sha256(path)})
+        with held(folder) as copies:
+            files = [_copied(copies, number, path) for number, path in enumerate(paths)]
     except OSError as error:
         raise StoreProblem(f"{folder} cannot be written to: {error.strerror}") from None
     state = {"schema_version": SCHEMA_VERSION, "system": system, "files": files, **note}
-    with workspace(os.path.dirname(folder)) as place:
-        made = os.path.join(place, "state")
-        write(made, json.dumps(state, indent=2).encode() + b"\n")
-        put_in_place(made, _state(folder), like=made)
+    with held(os.path.dirname(folder), lock=True) as place:
+        place.require_ours()
+        data = json.dumps(state, indent=2).encode() + b"\n"
+        place.replace(os.path.basename(_state(folder)), data, mode=0o600)
 
 
 def restore(folder: str, state: dict[str, Any]) -> list[str]:
@@ -81,13 +77,11 @@ def restore(folder: str, state: dict[str, Any]) -> list[str]:
             remove(path)
             continue
         copy = os.path.join(folder, file["copy"])
-        data = read_store(copy)
-        if data is None or sha256(copy) != before:
-            raise StoreProblem(f"{copy} is not the copy of {path} that was kept: restore it from the backup")
-        with workspace(os.path.dirname(path)) as place:
-            made = os.path.join(place, "old")
-            write(made, data)
-            put_in_place(made, path, like=copy)
+        with opened(copy) as handle:
+            data = None if handle is None else contents(os.dup(handle), copy)
+            if data is None or hashlib.sha256(data).hexdigest() != before:
+                raise StoreProblem(f"{copy} is not the copy of {path} that was kept: restore it from the backup")
+            replace(path, data, like=handle)
     return changed
 
 
@@ -97,6 +91,16 @@ def settle(folder: str) -> bool:
     remove(_state(folder))
     shutil.rmtree(folder, ignore_errors=True)
     return there
+
+
+def _copied(copies: HeldFolder, number: int, path: str) -> dict[str, Any]:
+    """Copy a file with its owner and mode; its line of the state."""
+    with opened(path) as handle:
+        if handle is None:
+            return {"path": path, "copy": None, "before_sha256": None}
+        data = contents(os.dup(handle), path)
+        copies.replace(str(number), data, like=handle)
+    return {"path": path, "copy": str(number), "before_sha256": hashlib.sha256(data).hexdigest()}
 
 
 def _state(folder: str) -> str:

@@ -27,13 +27,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive
     read,
     restore,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import (
-    StoreProblem,
-    put_in_place,
-    remove,
-    workspace,
-    write,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import remove, write
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.held import HeldFolder, StoreProblem, held
 
 SCHEMA_VERSION = 1
 _COPIES = "before.tar.gz"
@@ -60,11 +55,12 @@ class Kept:
 
 
 @contextmanager
-def at_work(folder: str) -> Iterator[str]:
-    """A place of our own beside `folder`, for one run at a time. ArchiveError where another one does not end."""
+def at_work(folder: str) -> Iterator[HeldFolder]:
+    """The folder that `folder` lies in, for one run at a time. ArchiveError where another one does not end."""
     try:
         os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
-        with workspace(os.path.dirname(folder)) as place:
+        with held(os.path.dirname(folder), lock=True) as place:
+            place.require_ours()
             yield place
     except StoreProblem as problem:
         raise ArchiveError(str(problem)) from None
@@ -96,7 +92,9 @@ def kept(folder: str) -> Kept | None:
         ) from None
 
 
-def keep(folder: str, place: str, manifest: dict[str, Any], changes: list[dict[str, Any]], change_id: str) -> None:
+def keep(
+    folder: str, place: HeldFolder, manifest: dict[str, Any], changes: list[dict[str, Any]], change_id: str
+) -> None:
     """Keep the files that these changes touch, on the disk before this returns. `place`: that of `at_work`."""
     if os.path.lexists(_state(folder)):
         raise ArchiveError(f"an earlier restore was left open ({_state(folder)}): undo it first (state: undone)")
@@ -110,17 +108,17 @@ def keep(folder: str, place: str, manifest: dict[str, Any], changes: list[dict[s
         "before": before["files"],
         "wanted": [entry for entry in manifest["files"] if entry["path"] in set(paths)],
     }
-    made = os.path.join(place, "state")
     try:
         shutil.rmtree(folder, ignore_errors=True)
         os.mkdir(folder, 0o700)
         write(os.path.join(folder, _COPIES), archive)
         _sync(folder)
-        write(made, json.dumps(state, indent=1, sort_keys=True).encode("ascii") + b"\n")
-        put_in_place(made, _state(folder), like=made)
-    except OSError as error:
+        data = json.dumps(state, indent=1, sort_keys=True).encode("ascii") + b"\n"
+        place.replace(os.path.basename(_state(folder)), data, mode=0o600)
+    except (OSError, StoreProblem) as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise ArchiveError(f"nothing was put back ({folder} cannot be written: {error.strerror})") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ArchiveError(f"nothing was put back ({folder} cannot be written: {why})") from None
 
 
 def undo(left: Kept) -> None:

@@ -5,16 +5,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import (
-    StoreProblem,
-    put_in_place,
-    read_store,
-    workspace,
-    write,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import read_store, replace
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.held import StoreProblem, resolved
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.trust import fingerprint, pem_certificates
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.plan import Anchor, Plan, changed, shown
 
@@ -62,15 +56,10 @@ class BundleStore:
             new = _BLOCK.sub(lambda block: b"" if _held(block[0]).keys() == {anchor.fingerprint} else block[0], data)
         if set(_held(new)) != set(changed(held, anchor)):
             raise StoreProblem(f"{self.path} cannot be changed without touching its other certificates")
-        with workspace(os.path.dirname(target)) as place:
-            made = os.path.join(place, "new")
-            write(made, new)
-            if read_store(target) != data:
-                raise StoreProblem(f"{self.path} was changed by somebody else in this moment; run this again")
-            put_in_place(made, target)
+        replace(target, new, unless=data)
 
     def _read(self) -> tuple[str, bytes]:
-        target = os.path.realpath(self.path)
+        target = resolved(self.path)
         if target.startswith(_GENERATED) or self.path.startswith(_GENERATED):
             raise StoreProblem(f"{self.path} is written by the system's own command: name the system's store instead")
         data = read_store(target)

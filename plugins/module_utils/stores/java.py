@@ -9,12 +9,12 @@ import os
 import re
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import (
-    StoreProblem,
-    put_in_place,
     read_store,
-    workspace,
+    replace,
+    workshop,
     write,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.held import StoreProblem, resolved
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.trust import (
     StoreError,
@@ -67,7 +67,7 @@ class JavaStore:
     def apply(self, anchor: Anchor, plan: Plan) -> None:
         """See Store."""
         target, data = self._read()
-        with workspace(os.path.dirname(target)) as place:
+        with workshop() as place:
             made, root = os.path.join(place, "store"), os.path.join(place, "root")
             write(made, data)
             before = self._entries(made)
@@ -83,12 +83,11 @@ class JavaStore:
                         del expected[alias]
             if self._entries(made) != expected:
                 raise StoreProblem(f"{self.path}: keytool's copy is not as wanted; the keystore was left as it was")
-            if read_store(target) != data:
-                raise StoreProblem(f"{self.path} was changed by somebody else in this moment; run this again")
-            put_in_place(made, target)
+            new = read_store(made) or b""
+        replace(target, new, unless=data)
 
     def _read(self) -> tuple[str, bytes]:
-        target = os.path.realpath(self.path)
+        target = resolved(self.path)
         data = read_store(target)
         if data is None:
             raise StoreProblem(f"{self.path}: no such file; a store is changed, and never made")

@@ -13,12 +13,11 @@ import os
 import re
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import (
-    StoreProblem,
-    put_in_place,
     read_store,
-    workspace,
+    workshop,
     write,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.held import StoreProblem, held, resolved
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.trust import parse_nss_list
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.plan import Anchor, Plan, changed, shown
@@ -57,7 +56,7 @@ class NssStore:
     def apply(self, anchor: Anchor, plan: Plan) -> None:
         """See Store."""
         folder, data = self._read()
-        with workspace(folder) as place:
+        with workshop() as place:
             for name, content in data.items():
                 write(os.path.join(place, name), content)
             before = self._held(place)
@@ -72,10 +71,12 @@ class NssStore:
             others = set(after) - {anchor.fingerprint} == set(before) - {anchor.fingerprint}
             if set(_trusted(after)) != expected or not others or (anchor.fingerprint in after) != anchor.wanted:
                 raise StoreProblem(f"{self.path}: certutil's copy is not as wanted; the database was left as it was")
+            new = {name: read_store(os.path.join(place, name)) or b"" for name in _FILES}
+        with held(folder, lock=True) as database:
             if self._read()[1] != data:
                 raise StoreProblem(f"{self.path} was changed by somebody else in this moment; run this again")
             for name in _FILES:
-                put_in_place(os.path.join(place, name), os.path.join(folder, name))
+                database.replace(name, new[name])
 
     def _delete(self, place: str, nickname: str, anchor: Anchor) -> None:
         """Roots of one subject can share a nickname; certutil then deletes one of them, which must be the right one."""
@@ -92,7 +93,7 @@ class NssStore:
         return ("-f", path)
 
     def _read(self) -> tuple[str, dict[str, bytes]]:
-        folder = os.path.realpath(self.path)
+        folder = resolved(self.path)
         found = {name: read_store(os.path.join(folder, name)) for name in (*_FILES, "pkcs11.txt")}
         if found["cert9.db"] is None:
             old = os.path.exists(os.path.join(folder, "cert8.db"))

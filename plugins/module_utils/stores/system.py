@@ -13,14 +13,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import (
-    StoreProblem,
-    put_in_place,
-    read_store,
-    remove,
-    workspace,
-    write,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import read_store, remove, replace
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.held import StoreProblem, resolved
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.trust import fingerprint, pem_certificates
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.plan import (
@@ -175,11 +169,7 @@ class SystemStore:
         if not installed(plan.command.split()[0]):
             raise StoreProblem(f"no {plan.command.split()[0]} on this gateway")
         if plan.change == "add":
-            target = self._new_path(anchor)
-            with workspace(self.layout.anchors) as place:
-                made = os.path.join(place, "new")
-                write(made, anchor.pem)
-                put_in_place(made, target)
+            replace(os.path.join(resolved(self.layout.anchors), anchor.name + ".crt"), anchor.pem)
         elif plan.change == "remove":
             for path in plan.kept:
                 remove(path)
@@ -218,7 +208,7 @@ class SystemStore:
     def _look(self) -> _Seen:
         layout = self.layout
         anchors = {path: _prints(path) for path in self._anchor_files()}
-        data = read_store(os.path.realpath(layout.bundle)) or b""
+        data = read_store(layout.bundle) or b""
         bundle = frozenset(map(fingerprint, pem_certificates(data)))
         if not layout.hashed:
             missing = [path for path, prints in anchors.items() if not bundle.issuperset(prints)]

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import archive, files
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import archive, held
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import kept_restore as keeping
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive import ArchiveError
 
@@ -203,7 +203,7 @@ def test_a_full_disk_below_what_is_kept_stops_before_anything_changed(
 
 
 def test_two_runs_do_not_meet(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(held, "_LOCK_SECONDS", 0.1)
     os.makedirs(os.path.dirname(gateway.folder))
     other = os.open(os.path.dirname(gateway.folder), os.O_RDONLY)
     fcntl.flock(other, fcntl.LOCK_EX)

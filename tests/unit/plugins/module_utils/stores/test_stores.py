@@ -23,9 +23,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import files
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import files, held
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import kept as keeping
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import StoreProblem
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.held import StoreProblem
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host, RecordedHost
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.trust import parse_nss_list
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores import system
@@ -388,13 +388,14 @@ def test_a_change_by_somebody_else_is_not_lost(tmp_path: Path, monkeypatch: pyte
     path.write_text(OLD.pem, encoding="ascii")
     store = BundleStore(str(path))
     plan = store.plan(anchor(NEW))
-    written = files.write
+    read = BundleStore._read
 
-    def meanwhile(*words: Any) -> None:
-        written(*words)
+    def meanwhile(self: BundleStore) -> tuple[str, bytes]:
+        found = read(self)
         path.write_text(OLD.pem + LEAF.pem, encoding="ascii")
+        return found
 
-    monkeypatch.setattr("ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.bundle.write", meanwhile)
+    monkeypatch.setattr(BundleStore, "_read", meanwhile)
     with pytest.raises(StoreProblem, match="changed by somebody else"):
         store.apply(anchor(NEW), plan)
     assert path.read_text(encoding="ascii") == OLD.pem + LEAF.pem
@@ -403,22 +404,28 @@ def test_a_change_by_somebody_else_is_not_lost(tmp_path: Path, monkeypatch: pyte
 # -- files
 
 
-def test_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:
-    (tmp_path / (files.PREFIX + "dead")).mkdir()
-    (tmp_path / (files.PREFIX + "dead") / "store").touch()
-    (tmp_path / "other").touch()
-    with files.workspace(str(tmp_path)) as place:
-        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([Path(place).name, "other"])
-        assert stat.S_IMODE(os.stat(place).st_mode) == 0o700
+def test_what_a_killed_run_left_is_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / (held.PREFIX + "dead")).touch()
+    (tmp_path / "other").write_text("old", encoding="ascii")
+    files.replace(str(tmp_path / "other"), b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for process in ("4194999", str(os.getppid())):  # none has the first number, it is beyond what Linux gives
+        (tmp_path / f"{held.PREFIX}{process}-x").mkdir()
+    with files.workshop() as place:
+        assert stat.S_IMODE(os.stat(place).st_mode) == 0o700
+        assert {path.name for path in tmp_path.iterdir()} == {
+            *("other", Path(place).name, f"{held.PREFIX}{os.getppid()}-x")
+        }
+    assert not os.path.exists(place)
 
 
 def test_two_runs_do_not_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "_LOCK_SECONDS", 0.2)
-    with files.workspace(str(tmp_path)):
-        with pytest.raises(StoreProblem, match="another run"), files.workspace(str(tmp_path)):
-            pass
-        assert len(list(tmp_path.iterdir())) == 1
+    monkeypatch.setattr(held, "_LOCK_SECONDS", 0.2)
+    (tmp_path / "store").write_text("old", encoding="ascii")
+    with held.held(str(tmp_path), lock=True), pytest.raises(StoreProblem, match="another run"):
+        files.replace(str(tmp_path / "store"), b"new")
+    assert (tmp_path / "store").read_text(encoding="ascii") == "old"
 
 
 # -- what is kept
