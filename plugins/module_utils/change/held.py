@@ -130,7 +130,7 @@ class HeldFolder:
             if (now.st_dev, now.st_ino) != (written.st_dev, written.st_ino):
                 raise StoreProblem(f"{self._full(name)} was exchanged by somebody else while it was written")
         except OSError as error:
-            raise StoreProblem(f"{self._full(name)} cannot be written: {error.strerror}") from None
+            raise StoreProblem(f"{self.path} cannot be written to: {error.strerror}") from None
         finally:
             if there is not None:
                 os.close(there)
