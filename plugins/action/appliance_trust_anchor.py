@@ -5,21 +5,15 @@
 
 from __future__ import annotations
 
-import base64
 import fcntl
-import json
 import os
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
-from ansible.module_utils.basic import missing_required_lib
-from ansible.plugins.action import ActionBase
-
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.arguments import APPLIANCE_TRUST_ANCHOR
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change import appliance_roots as roots
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.appliance_roots import Kept, RootsProblem
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.root import (
@@ -40,12 +34,12 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.private
     private_folder,
     write_new,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.action import VantageAction, VantageLost
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.options import (
     anchor_texts,
     at_least,
     profile_folders,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.unshown import Unshown
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import (
     describe_certificate,
     load_certificates,
@@ -69,21 +63,17 @@ class _Root:
     subject: str
 
 
-class ActionModule(ActionBase):
+class ActionModule(VantageAction):
     """See the documentation of the module appliance_trust_anchor."""
 
-    _requires_connection = True
-    _supports_check_mode = True
-    _supports_async = False
+    name = "appliance_trust_anchor"
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Read, change, and read again."""
         super().run(tmp, task_vars)
         self._vars = task_vars or {}
-        for library, problem in (("cryptography", CRYPTOGRAPHY_ERROR), ("jmespath", JMESPATH_ERROR)):
-            if problem:
-                raise AnsibleActionFail(missing_required_lib(library) + "\n" + problem)
-        _validated, self._options = self.validate_argument_spec(ARGUMENTS)
+        self.need(cryptography=CRYPTOGRAPHY_ERROR, jmespath=JMESPATH_ERROR)
+        _validated, self._options = self.validate_argument_spec(APPLIANCE_TRUST_ANCHOR)
         self._device = str(self._vars["inventory_hostname"])
         self._result: dict[str, Any] = {"changed": False, "files": [], "left_open": False}
         state = self._options["state"]
@@ -116,7 +106,7 @@ class ActionModule(ActionBase):
             if not source:
                 raise RootRefused("certificate: name the file of the root certificate on the control node")
             judged = judged_root(
-                [self._found(source)],
+                [self.found(source)],
                 options["fingerprint_sha256"],
                 load_policy(options["policy"]),
                 datetime.now(timezone.utc),
@@ -125,7 +115,7 @@ class ActionModule(ActionBase):
         else:
             fingerprint = required_fingerprint(options["fingerprint_sha256"])
             root = _Root(fingerprint, "", name, "")
-            for der in load_certificates([self._found(source)]) if source else ():
+            for der in load_certificates([self.found(source)]) if source else ():
                 facts = describe_certificate(der)
                 if facts["fingerprint_sha256"] == fingerprint:
                     found = store_name(facts["common_name"], fingerprint)
@@ -135,21 +125,11 @@ class ActionModule(ActionBase):
         self._result.update(fingerprint_sha256=root.fingerprint, name=root.name, subject=root.subject)
         return root
 
-    def _found(self, source: str) -> str:
-        """A file of the working directory, else one beside the playbook or in the role; PEM text as it is."""
-        path = os.path.expanduser(source)
-        if "\n" in source or "-----" in source or len(source) > 1024 or os.path.exists(path):
-            return source if "-----" in source else path
-        try:
-            return str(self._find_needle("files", path))
-        except AnsibleError:
-            return path
-
     def _prepare(self) -> None:
         """The device's plan, and how its profile changes it."""
         options = self._options
-        book = ProfileBook(profile_folders(options["profile_folders"], self._loader.path_dwim))
-        self._anchors = anchor_texts(options["trust_anchors"], self._loader.path_dwim)
+        book = ProfileBook(profile_folders(options["profile_folders"], self.beside))
+        self._anchors = anchor_texts(options["trust_anchors"], self.beside)
         variables = HostVariables(self._vars["hostvars"], self._device)
         try:
             self._plan: DevicePlan = device_plan(
@@ -321,40 +301,18 @@ class ActionModule(ActionBase):
 
     def _session(self, question: Any, looking: bool = False) -> dict[str, Any]:
         """The answer to one question, asked in a session of its own; {"text": None, "error"} where there is none."""
-        logins = json.dumps({self._device: self._plan.secrets})
         arguments = {
             "device": {**self._plan.task, "questions": {"asked": question}},
-            "logins": Unshown(base64.b64encode(logins.encode("utf-8")).decode("ascii")),
             "looking": looking,
             "trust_anchors": self._anchors,
             **{key: self._options[key] for key in ("timeout", "device_timeout")},
         }
         try:
-            result = self._execute_module(
-                module_name="biomed.cert_hygiene.appliance_trust_anchor", module_args=arguments, task_vars=self._vars
-            )
-        except AnsibleConnectionFailure as error:
-            return {"text": None, "error": f"the vantage cannot be reached ({error.message})"}
-        if "answers" not in result:
-            return {"text": None, "error": str(result.get("msg") or "the module failed without a word")}
-        told = json.loads(zlib.decompress(base64.b64decode(result["answers"])))[self._device]
+            reply = self.ask_there(arguments, {self._device: self._plan.secrets}, self._vars)
+        except VantageLost as lost:
+            return {"text": None, "error": str(lost)}
+        told = reply.answers()[self._device]
         answer: dict[str, Any] = told["answers"].get("asked") or {"text": None}
         if answer.get("text") is None and told["reason"]:
             return {"text": None, "error": f"{told['detail']} ({told['reason']})"}
         return answer
-
-
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "state": {"type": "str", "choices": ["present", "absent", "restored", "settled"], "default": "present"},
-    "certificate": {"type": "str"},
-    "fingerprint_sha256": {"type": "str"},
-    "name": {"type": "str"},
-    "policy": {"type": "dict", "default": {}},
-    "kept_in": {"type": "path"},
-    "test": {"type": "bool", "default": True},
-    "profile_folders": {"type": "list", "elements": "path", "default": []},
-    "trust_anchors": {"type": "list", "elements": "str", "default": []},
-    "known_hosts": {"type": "path"},
-    "timeout": {"type": "float", "default": 10.0},
-    "device_timeout": {"type": "float", "default": 60.0},
-}

@@ -8,36 +8,33 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
-from ansible.module_utils.basic import missing_required_lib
-from ansible.plugins.action import ActionBase
+from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.file import append_observation
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.interpret import interpret_gateway
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.login import login_observation
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.action import VantageAction
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.options import writable_file
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.signatures import CRYPTOGRAPHY_ERROR
 
 
-class ActionModule(ActionBase):
+class ActionModule(VantageAction):
     """See the documentation of the module gateway_info."""
 
-    _supports_check_mode = True
-    _supports_async = False
+    name = "gateway_info"
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Gather, and return one observation."""
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
-        if CRYPTOGRAPHY_ERROR:
-            raise AnsibleActionFail(missing_required_lib("cryptography") + "\n" + CRYPTOGRAPHY_ERROR)
+        self.need(cryptography=CRYPTOGRAPHY_ERROR)
         arguments = dict(self._task.args)
         try:
             dest = writable_file(str(arguments.pop("dest", None) or ""))
         except ValueError as error:
-            raise AnsibleActionFail(f"gateway_info: {error}") from None
+            raise self.failure(error) from None
         device = str(task_vars.get("inventory_hostname"))
         asked = time.time()
         try:
@@ -64,7 +61,7 @@ class ActionModule(ActionBase):
             finished=seen["finished"],
             # The control node's own clock needs no comparison; a recorded one can't be compared any more.
             comparable=live,
-            same_machine=self._connection.transport == "local",
+            same_machine=self.is_local(),
         )
         result["observation"] = observation
         self._keep(dest, observation)
@@ -76,7 +73,7 @@ class ActionModule(ActionBase):
         try:
             append_observation(dest, observation)
         except OSError as error:
-            raise AnsibleActionFail(f"gateway_info: '{dest}' cannot be written: {error.strerror}.") from None
+            raise self.failure(f"'{dest}' cannot be written: {error.strerror}.") from None
 
 
 def _unasked(device: str, outcome: str, reason: str, detail: str, asked: float) -> dict[str, Any]:

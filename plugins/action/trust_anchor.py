@@ -5,13 +5,8 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime, timezone
 from typing import Any
-
-from ansible.errors import AnsibleActionFail, AnsibleError
-from ansible.module_utils.basic import missing_required_lib
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.root import (
     Root,
@@ -20,21 +15,20 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.root im
     required_fingerprint,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import PolicyError, load_policy
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.action import VantageAction
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.signatures import CRYPTOGRAPHY_ERROR
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.sources import SourceError
 
 
-class ActionModule(ActionBase):
+class ActionModule(VantageAction):
     """See the documentation of the module trust_anchor."""
 
-    _supports_check_mode = True
-    _supports_async = False
+    name = "trust_anchor"
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Judge the root, then let the module change the stores."""
         super().run(tmp, task_vars)
-        if CRYPTOGRAPHY_ERROR:
-            raise AnsibleActionFail(missing_required_lib("cryptography") + "\n" + CRYPTOGRAPHY_ERROR)
+        self.need(cryptography=CRYPTOGRAPHY_ERROR)
         arguments = dict(self._task.args)
         policy = arguments.pop("policy", None)
         root: Root | None = None
@@ -44,7 +38,7 @@ class ActionModule(ActionBase):
             elif arguments.get("state") == "absent":
                 arguments["fingerprint_sha256"] = required_fingerprint(arguments.get("fingerprint_sha256"))
         except (RootRefused, SourceError, PolicyError) as problem:
-            raise AnsibleActionFail(f"trust_anchor: {str(problem).rstrip('.')}.") from None
+            raise self.failure(f"{str(problem).rstrip('.')}.") from None
         result: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
         if root and not result.get("failed"):
             result.update(certificate=root.pem, subject=root.subject)
@@ -56,18 +50,11 @@ class ActionModule(ActionBase):
         if not isinstance(source, str) or not source.strip():
             raise RootRefused("certificate: name the file of the root certificate on the control node")
         root = judged_root(
-            [self._found(source)], arguments.get("fingerprint_sha256"), load_policy(policy), datetime.now(timezone.utc)
+            [self.found(source)],
+            arguments.get("fingerprint_sha256"),
+            load_policy(policy),
+            datetime.now(timezone.utc),
         )
         arguments.update(certificate=root.pem, fingerprint_sha256=root.fingerprint)
         arguments["name"] = arguments.get("name") or root.name
         return root
-
-    def _found(self, source: str) -> str:
-        """A file of the working directory, else one beside the playbook or in the role; PEM text as it is."""
-        path = os.path.expanduser(source)
-        if "\n" in source or "-----" in source or len(source) > 1024 or os.path.exists(path):
-            return source if "-----" in source else path
-        try:
-            return str(self._find_needle("files", path))
-        except AnsibleError:
-            return path

@@ -166,38 +166,25 @@ statistics:
     outcomes: {observed: 2, unreachable: 0, skipped: 1, aborted: 0}
 """
 
-import base64
-import json
-import zlib
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access.book import Book
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access.tries import check_all
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.arguments import (
+    ACCESS_CHECK,
+    DESCRIPTIONS,
+    LOGINS,
+    packed,
+    unpacked,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.lasting_folder import FolderUnfit, open_folder
 
 
 def main() -> None:
     """Try what the action has planned; its results travel back as they are."""
     module = AnsibleModule(
-        argument_spec={
-            "devices": {"type": "list", "elements": "raw", "required": True},
-            "authorised_by": {"type": "str", "required": True},
-            "state_dir": {"type": "path", "required": True},
-            "state_dir_vouched_by": {"type": "str", "default": ""},
-            "tries_per_day": {"type": "int", "default": 2},
-            "profile_folders": {"type": "list", "elements": "path", "default": []},
-            "trust_anchors": {"type": "list", "elements": "str", "default": []},
-            "known_hosts": {"type": "path"},
-            "timeout": {"type": "float", "default": 10.0},
-            "device_timeout": {"type": "float", "default": 120.0},
-            "pause": {"type": "float", "default": 2.0},
-            "concurrency": {"type": "int", "default": 16},
-            "dest": {"type": "path"},
-            # From the action alone: {name: [passwords]} as Base64 of JSON. One text, because Ansible masks every secret
-            # that it knows in all that a module returns: a password such as "1" would spoil the results.
-            "logins": {"type": "str", "no_log": True},
-        },
+        argument_spec={**ACCESS_CHECK, **DESCRIPTIONS, **LOGINS},
         supports_check_mode=True,
     )
     params = module.params
@@ -216,13 +203,14 @@ def main() -> None:
     anchors = "".join(params["trust_anchors"])
     checked = check_all(
         [{**device, "common": {**device["common"], "anchors_pem": anchors}} for device in params["devices"]],
-        json.loads(base64.b64decode(params["logins"])),
+        unpacked(params["logins"]),
         Book(folder, params["tries_per_day"]),
         {key: params[key] for key in ("timeout", "device_timeout", "pause")},
         params["concurrency"],
     )
     module.exit_json(
-        changed=False, checked=base64.b64encode(zlib.compress(json.dumps(checked).encode("utf-8"))).decode("ascii")
+        changed=False,
+        answers=packed(checked),
     )
 
 

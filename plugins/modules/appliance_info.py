@@ -133,33 +133,24 @@ statistics:
     outcomes: {observed: 2, unreachable: 1, skipped: 0, aborted: 0}
 """
 
-import base64
-import json
 import time
-import zlib
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.ask import ask_all
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.arguments import (
+    APPLIANCE_INFO,
+    DESCRIPTIONS,
+    LOGINS,
+    packed,
+    unpacked,
+)
 
 
 def main() -> None:
     """Ask the devices that the action has described; their answers travel back as they are."""
     module = AnsibleModule(
-        argument_spec={
-            "devices": {"type": "list", "elements": "raw", "required": True},
-            "profile_folders": {"type": "list", "elements": "path", "default": []},
-            "trust_anchors": {"type": "list", "elements": "str", "default": []},
-            "known_hosts": {"type": "path"},
-            "timeout": {"type": "float", "default": 10.0},
-            "device_timeout": {"type": "float", "default": 60.0},
-            "concurrency": {"type": "int", "default": 32},
-            "recorded": {"type": "dict"},
-            "dest": {"type": "path"},
-            # From the action alone: {name: {password, …}} as Base64 of JSON. One text, because Ansible masks every
-            # secret that it knows in all that a module returns: a password such as "1" would spoil the answers.
-            "logins": {"type": "str", "no_log": True},
-        },
+        argument_spec={**APPLIANCE_INFO, **DESCRIPTIONS, **LOGINS},
         supports_check_mode=True,
     )
     params = module.params
@@ -171,14 +162,14 @@ def main() -> None:
     started = time.time()
     asked = ask_all(
         [{**device, "anchors_pem": anchors} for device in params["devices"]],
-        json.loads(base64.b64decode(params["logins"])),
+        unpacked(params["logins"]),
         params["timeout"],
         params["device_timeout"],
         params["concurrency"],
     )
     module.exit_json(
         changed=False,
-        answers=base64.b64encode(zlib.compress(json.dumps(asked).encode("utf-8"))).decode("ascii"),
+        answers=packed(asked),
         vantage_clock={"started": started, "finished": time.time()},
     )
 

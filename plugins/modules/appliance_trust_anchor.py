@@ -172,34 +172,25 @@ left_open:
   type: bool
 """
 
-import base64
-import json
-import zlib
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.ask import ask_all
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.arguments import (
+    APPLIANCE_TRUST_ANCHOR,
+    LOGINS,
+    packed,
+    unpacked,
+)
 
 
 def main() -> None:
     """Hold the one session that the action has described; the answer travels back as it is."""
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["present", "absent", "restored", "settled"], "default": "present"},
-            "certificate": {"type": "str"},
-            "fingerprint_sha256": {"type": "str"},
-            "name": {"type": "str"},
-            "policy": {"type": "dict", "default": {}},
-            "kept_in": {"type": "path"},
-            "test": {"type": "bool", "default": True},
-            "profile_folders": {"type": "list", "elements": "path", "default": []},
-            "trust_anchors": {"type": "list", "elements": "str", "default": []},
-            "known_hosts": {"type": "path"},
-            "timeout": {"type": "float", "default": 10.0},
-            "device_timeout": {"type": "float", "default": 60.0},
+            **APPLIANCE_TRUST_ANCHOR,
+            **LOGINS,
             "device": {"type": "dict"},
-            # One text, as in appliance_info: Ansible would mask each secret in what the device answers.
-            "logins": {"type": "str", "no_log": True},
             "looking": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
@@ -214,14 +205,12 @@ def main() -> None:
         module.fail_json(msg="appliance_trust_anchor: nothing is sent in check mode.")
     asked = ask_all(
         [{**device, "anchors_pem": "".join(params["trust_anchors"])}],
-        json.loads(base64.b64decode(params["logins"])),
+        unpacked(params["logins"]),
         params["timeout"],
         params["device_timeout"],
         1,
     )
-    module.exit_json(
-        changed=False, answers=base64.b64encode(zlib.compress(json.dumps(asked).encode("utf-8"))).decode("ascii")
-    )
+    module.exit_json(changed=False, answers=packed(asked))
 
 
 if __name__ == "__main__":

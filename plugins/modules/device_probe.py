@@ -214,6 +214,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.arguments import DEVICE_PROBE
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit.device import Settings
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit.round import Round
 
@@ -221,21 +222,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit.round im
 def main() -> None:
     """Visit the devices that the action has read, checked and grouped; return raw observations."""
     module = AnsibleModule(
-        argument_spec={
-            "devices": {"type": "list", "elements": "raw", "required": True},
-            "trust_anchors": {"type": "list", "elements": "str", "default": []},
-            "crls": {"type": "list", "elements": "str", "default": []},
-            "ocsp": {"type": "str"},
-            "depth": {"type": "str", "choices": ["quick", "normal", "handshake"], "default": "normal"},
-            "timeout": {"type": "float", "default": 5.0},
-            "device_timeout": {"type": "float", "default": 60.0},
-            "concurrency": {"type": "int", "default": 200},
-            "rate": {"type": "float", "default": 0.0},
-            "pause": {"type": "float", "default": 0.05},
-            "connection_budget": {"type": "int", "default": 12},
-            "max_bytes": {"type": "int", "default": 262144},
-            "dest": {"type": "path"},
-        },
+        argument_spec=DEVICE_PROBE,
         supports_check_mode=True,
     )
     params = module.params

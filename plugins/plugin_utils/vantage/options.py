@@ -1,8 +1,9 @@
 # Copyright (c) 2026 the biomed.cert_hygiene authors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options that several actions take, checked in one place. ValueError names the option; the action adds its own name.
+"""Options that several actions take, checked in one place, and how a secret is handed on.
 
+ValueError names the option; the action adds its own name.
 `beside` gives the place of a path beside the playbook.
 """
 
@@ -65,3 +66,10 @@ def writable_file(dest: str | None) -> str | None:
     if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
         raise ValueError(f"dest: '{folder}' is no folder that can be written to.")
     return path
+
+
+class Unshown(str):
+    """A secret that Ansible's own debugging output, which shows the arguments of a module, does not show."""
+
+    def __repr__(self) -> str:
+        return "'***'"
