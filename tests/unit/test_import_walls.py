@@ -132,6 +132,8 @@ READS_THE_CLOCK = {
     "time.time",
     "time.time_ns",
 }
+# Actions say when they asked, and so does the half that they share.
+TELLS_THE_TIME = ("plugin_utils.vantage",)
 HIDES_AN_IMPORT = {"__import__", "importlib.import_module", "os.popen", "os.system", "exec", "eval"}
 # The table of checks imports each file of checks/, so that a check is registered in its own file and nowhere else.
 READS_THE_CHECKS = "plugins/plugin_utils/assess/table.py"
@@ -221,7 +223,7 @@ def violations(source: str, place: str, name: str = "sample.py") -> list[str]:
         if problem and not (line in welcome and name in GUESTS.get(module, ())):
             found.append((line, f"{problem} ({module})"))
     for line, dotted in full_names(tree):
-        if layer == "plugin_utils" and dotted in READS_THE_CLOCK:
+        if layer == "plugin_utils" and place not in TELLS_THE_TIME and dotted in READS_THE_CLOCK:
             found.append((line, f"reads the clock ({dotted})"))
         if dotted in HIDES_AN_IMPORT and name != READS_THE_CHECKS:
             found.append((line, f"hides what it runs ({dotted})"))
@@ -313,7 +315,8 @@ def test_every_arrow_points_down() -> None:
     for floor, name in enumerate(order):
         for target in ROOMS[name].may[1:]:
             room = ".".join(target.split(".")[:2])
-            assert room in order[floor + 1 :], f"{name} may import {target}"
+            below = [*order[floor + 1 :], "module_utils.arguments"]  # which lies under the rooms, and imports none
+            assert room in below, f"{name} may import {target}"
     assert [name for name in ROOMS if ROOMS[name].ansible] == ["plugin_utils.vantage"]
     assert all(ROOMS[name].may == (name,) for name in ("plugin_utils.values", "module_utils.net"))
     assert set(ROOMS["plugin_utils.x509"].may) == {"plugin_utils.x509", "plugin_utils.values"}
