@@ -249,7 +249,7 @@ def test_a_message_and_the_facts_agree(diagnose: Callable[..., Run]) -> None:
     assert found["corroborated"] == ["clock_skew"]
     assert found["contradictions"] == []
     assert found["causes"][0]["from"] == "both"
-    assert "Most probable cause: Clock out of true." in run.said()
+    assert "Most probable cause: Wrong clock." in run.said()
 
 
 def test_a_message_that_the_facts_contradict(diagnose: Callable[..., Run], tmp_path: Path) -> None:

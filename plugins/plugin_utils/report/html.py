@@ -117,6 +117,7 @@ def _fleet_labels(language: str) -> tuple[Markup, str]:
     for table, columns in (
         ("fleet", ("ward_class", "verdict", "worst", "next")),
         ("how", ("devices", "points", "how")),
+        ("wards", ("devices", "non_compliant", "incomplete", "fine")),
     ):
         for number, column in enumerate(columns, 2):
             label = css_string(words[f"column_{column}"] + words["colon"])

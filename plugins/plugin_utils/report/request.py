@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.said import Said, due_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.said import Said, due_text, is_overdue
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import Words
 
@@ -44,7 +44,10 @@ def request_to_it(
         lines += [f"   – {action}" for action in said.actions]
         due = due_text(finding["due"], now, words)
         if due:
-            lines.append(f"   {words['request_due']}{words['colon']} {due}")
+            # What is overdue says so itself.
+            own_prefix = is_overdue(finding["due"], now)
+            text = due[0].upper() + due[1:] if own_prefix else f"{words['request_due']}{words['colon']} {due}"
+            lines.append(f"   {text}")
         lines.append("")
     if len(asked) > _MOST:
         lines += [words.fill("and_more", n=words.number(len(asked) - _MOST)), ""]

@@ -106,7 +106,12 @@ def due_text(due: object, now: datetime, words: Words) -> str:
     text = words.date(due)
     if not text:
         return ""
-    return words.fill("overdue" if str(due)[:10] < now.date().isoformat() else "due_before", date=text)
+    return words.fill("overdue" if is_overdue(due, now) else "due_before", date=text)
+
+
+def is_overdue(due: object, now: datetime) -> bool:
+    """Whether something should have been done before today (UTC)."""
+    return str(due)[:10] < now.date().isoformat()
 
 
 @functools.lru_cache(maxsize=_KEPT)

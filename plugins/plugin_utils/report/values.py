@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import labels
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.messages import reason_titles
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import Words, load_words
 
 SHOWN = 20  # items of a list that a page shows
@@ -28,6 +29,14 @@ _WRITERS: dict[str, Callable[[Any, str], str]] = {
     **dict.fromkeys(("accepted", "accepted_obsolete", "refused", "obsolete", "modern"), labels.versions_text),
     "key": labels.key_text,
 }
+# Values of closed lists that have labels, and names that share a list of the report's own.
+_LABELLED = {
+    "allowed_key_types": "key_type",
+    "cause": "failure_cause",
+    "source": "source",
+    "visit_reason": "visit_reason",
+}
+_SAME_LIST = {"unreadable": "stores", "without": "stores"}
 
 
 def value_rows(values: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
@@ -38,7 +47,7 @@ def value_rows(values: Mapping[str, Any], words: Words) -> list[tuple[str, str]]
         if value is None or value in _EMPTY or key in _SAID_ELSEWHERE:
             continue
         writer = _WRITERS.get(key)
-        text = visible(writer(value, language), 500) if writer else value_text(value, words)
+        text = visible(writer(value, language), 500) if writer else value_text(value, words, key)
         rows.append((_item(key, language), text))
     return rows
 
@@ -49,13 +58,24 @@ def _item(key: str, language: str) -> str:
     return visible(load_words(language)["item"].get(key, str(key).replace("_", " ")), 80)
 
 
+def _in_words(name: str, value: str, words: Words) -> str:
+    """Return a value of a closed list in words; any other text as it is."""
+    said: str | None = words["code"].get(_SAME_LIST.get(name, name), {}).get(value)
+    if said is not None:
+        return said
+    if name in ("reason", "not_assessed"):
+        return reason_titles(words.language).get(value, value)
+    group = _LABELLED.get(name)
+    return labels.label_text(group, value, words.language) if group else value
+
+
 def policy_value(value: Any, words: Words) -> str:
     """Return a value of the policy in one line."""
     return words.number(value, 3) if isinstance(value, float) and value < 1 else value_text(value, words)
 
 
-def value_text(value: Any, words: Words, depth: int = 0) -> str:
-    """Return an observed value as one line of text, bounded in length and depth."""
+def value_text(value: Any, words: Words, name: str = "", depth: int = 0) -> str:
+    """Return an observed value as one line of text, bounded in length and depth; `name` is what it stands under."""
     if value is None:
         return str(words["none"])
     if isinstance(value, bool):
@@ -65,13 +85,15 @@ def value_text(value: Any, words: Words, depth: int = 0) -> str:
     if isinstance(value, str):
         if value[:1] in ("1", "2") and _INSTANT.fullmatch(value):
             return words.date_time(value) if "T" in value else words.date(value)
-        return visible(value, 500)
+        return visible(_in_words(name, value, words), 500)
     if depth < 3 and isinstance(value, Mapping):
         colon, language = words["colon"], words.language
-        parts = [f"{_item(str(k), language)}{colon} {value_text(v, words, depth + 1)}" for k, v in value.items()]
-        return visible(listed(parts, words, " ; " if words.language == "fr" else "; "))
+        parts = [
+            f"{_item(str(k), language)}{colon} {value_text(v, words, str(k), depth + 1)}" for k, v in value.items()
+        ]
+        return visible(listed(parts, words, words["semicolon"]))
     if depth < 3 and isinstance(value, (list, tuple)):
-        return visible(listed([value_text(part, words, depth + 1) for part in value], words, ", "))
+        return visible(listed([value_text(part, words, name, depth + 1) for part in value], words, ", "))
     return visible(value, 500)
 
 

@@ -68,7 +68,7 @@ def _elapsed(value: Any, language: str) -> str:
 
 
 @functools.cache
-def _titles(language: str) -> dict[str, str]:
+def reason_titles(language: str) -> dict[str, str]:
     """The titles of all reasons. A name means one thing, whatever the check."""
     checklist = load_checklist()
     reasons = [*checklist.common.values(), *(item for check in checklist.checks for item in check.reasons.values())]
@@ -80,7 +80,9 @@ def _sources(value: Any, language: str) -> str:
     told = []
     for entry in map(as_mapping, items_of(value)):
         reason = entry.get("reason")
-        title = _titles(language).get(reason, clean_text(reason)) if isinstance(reason, str) else clean_text(reason)
+        title = (
+            reason_titles(language).get(reason, clean_text(reason)) if isinstance(reason, str) else clean_text(reason)
+        )
         told.append(phrase("source", language).format(source=source_label(entry.get("source"), language), reason=title))
     return list_text(told, language)
 

@@ -729,9 +729,11 @@ def test_both_renewal_rules_are_shown_and_the_applied_one_is_named(tmp_path: Pat
 
     assert LITERAL_DAYS == (90, 30)
     text = windows()
+    assert text.count("Sécuriser l'IoMT") == 1
     assert "By lifetime (60 days: 20 then 6 days before the end) – rule applied 22 November 2026 (reached)" in text
-    assert "white paper (90 then 30 days before the end) 13 September 2026 (reached) 12 November 2026 (reached)" in text
-    assert "white paper (90 then 30 days before the end) – rule applied" in windows(renewal_window="fixed")
+    rule = "white paper's 90-day rule (90 then 30 days before the end)"
+    assert f"{rule} 13 September 2026 (reached) 12 November 2026 (reached)" in text
+    assert f"{rule} – rule applied" in windows(renewal_window="fixed")
     text = windows(renewal_window="fixed", plan_days=10, urgent_days=5)
     assert "set by the hospital (10 then 5 days before the end) – rule applied 2 December 2026 7 December 2026" in text
 

@@ -32,7 +32,7 @@ def test_dates(value: Any, fr: str, en: str) -> None:
 
 
 def test_moments() -> None:
-    assert labels.date_time_text("2027-01-09T08:05:00Z", "fr") == "09/01/2027 à 08 h 05 (UTC)"
+    assert labels.date_time_text("2027-01-09T08:05:00Z", "fr") == f"09/01/2027 à 08{NB}h{NB}05 (UTC)"
     assert labels.date_time_text("2027-01-09T08:05:00Z", "en") == "9 January 2027 at 08:05 (UTC)"
     assert labels.date_time_text(None, "en") == "(not recorded)"
 

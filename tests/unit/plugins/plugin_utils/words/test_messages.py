@@ -50,10 +50,10 @@ MESSAGES = [
                 "device_clock": {"sees": "valid", "offset_seconds": -86400 * 3},
             },
         ),
-        "Le certificat a expiré le 22/11/2026 (depuis moins d'un jour). L'horloge du DM (3 jours de retard) le croit"
-        f" encore valide{NB}: la panne vient bien du certificat, mais l'heure est aussi à corriger.",
-        "The certificate expired on 22 November 2026 (less than a day ago). The device's own clock (3 days slow) still"
-        " takes it for valid: the certificate is the cause, and the time is to be corrected too.",
+        "Le certificat a expiré le 22/11/2026 (depuis moins d'un jour). Pour l'horloge du DM (3 jours de retard),"
+        f" ce certificat est encore valide{NB}: la panne vient bien du certificat, mais l'heure est aussi à corriger.",
+        "The certificate expired on 22 November 2026 (less than a day ago). By the device's own clock (3 days slow)"
+        " this certificate is still valid: the certificate is the cause, and the time is to be corrected too.",
     ),
     (
         finding(
@@ -91,7 +91,7 @@ MESSAGES = [
             },
         ),
         f"Ces ports ouverts communiquent en clair{NB}: 23 (telnet) et 80 (http).",
-        "These open ports speak in clear: 23 (telnet) and 80 (http).",
+        "These open ports are unencrypted: 23 (telnet) and 80 (http).",
     ),
     (
         finding(
