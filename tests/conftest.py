@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 import pytest
+from lab.places import remove_sockets
 
 KINDS = {
     "fuzz": "fuzz",
@@ -49,6 +50,10 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
     # Not SIG_IGN, which what is started from now on would inherit.
     signal.signal(number, lambda *_again: None)
     raise KeyboardInterrupt
+
+
+def pytest_unconfigure() -> None:
+    remove_sockets()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

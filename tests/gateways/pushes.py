@@ -15,6 +15,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from lab.pki import Pki, issue, make_pki, pem
+from lab.places import ssh_sockets
 
 from gateways.gateway import Gateway
 from gateways.lab import Lab
@@ -79,6 +80,7 @@ def environment(folder: Path, **variables: str) -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "ANSIBLE_PIPELINING": "true",
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": ssh_sockets(folder),
         "ANSIBLE_HOST_KEY_CHECKING": "true",
         "ANSIBLE_NOCOLOR": "true",
         **variables,

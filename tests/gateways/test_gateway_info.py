@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lab.places import ssh_sockets
 from unit.login_schema import faults
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.device import assess_device
@@ -85,6 +86,7 @@ class Rounds:
             "LC_ALL": "C.UTF-8",
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
             "ANSIBLE_PIPELINING": "true",
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": ssh_sockets(self.folder),
             "ANSIBLE_HOST_KEY_CHECKING": "true",
             "ANSIBLE_NOCOLOR": "true",
         }

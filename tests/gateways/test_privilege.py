@@ -113,7 +113,8 @@ def test_an_ordinary_user_of_the_control_node_is_enough(lab: Lab, gateway: Gatew
         words = command(lab, folder, "biomed.cert_hygiene.account_hygiene", "-i", str(folder / "inventory.json"))
         words.remove(str(lab.inventory))
         words.remove("-i")
-        done = lab.run("setpriv", *user, *read, "--", *words, env=environment(folder), cwd=ROOT, timeout=600)
+        given = environment(folder, ANSIBLE_SSH_CONTROL_PATH_DIR=str(folder / "ssh"))
+        done = lab.run("setpriv", *user, *read, "--", *words, env=given, cwd=ROOT, timeout=600)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr
         assert (folder / "changes.jsonl").stat().st_uid == ORDINARY[0]
         journal = [json.loads(line) for line in (folder / "changes.jsonl").read_text(encoding="utf-8").splitlines()]

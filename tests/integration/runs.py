@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 from lab.hospital import Hospital
+from lab.places import ssh_sockets
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOK = "biomed.cert_hygiene.audit"
@@ -80,6 +81,7 @@ def environment(home: Path, collections: Path) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_COLLECTIONS_PATH": str(collections),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": ssh_sockets(home),
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_LOCALHOST_WARNING": "0",
         "COLUMNS": "400",

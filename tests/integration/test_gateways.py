@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 import yaml
-from integration.runs import Run, not_assessed, run_audit
+from integration.runs import Run, environment, not_assessed, run_audit
 from lab.places import own_network, own_port
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
@@ -126,10 +126,9 @@ def test_each_gateway_is_asked_by_one_login_and_one_module_run(
     """Counted by the server: the same logins and commands as one module that does nothing."""
     alone = sshd.inventory(tmp_path / "one.yml", some(1))
     ping = [str(Path(sys.executable).with_name("ansible")), "all", "-i", str(alone), "-m", "ansible.builtin.ping"]
-    home = tmp_path / "ping"
-    home.mkdir()
     sshd.forget()
-    subprocess.run(ping, check=True, capture_output=True, env={**os.environ, "HOME": str(home)}, timeout=600)
+    alone_environment = environment(tmp_path / "ping", collections)
+    subprocess.run(ping, check=True, capture_output=True, env=alone_environment, timeout=600)
     assert sshd.logins() == 1
     of_one_module = sshd.commands()
     assert of_one_module >= 1

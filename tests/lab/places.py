@@ -1,4 +1,4 @@
-"""Networks and ports of this process alone, beside all other workers and test runs on this machine.
+"""Networks, ports and sockets of this process alone, beside all other workers and test runs on this machine.
 
 A claim is an abstract Unix socket: it holds in the network namespace whose loopback it is about, and the kernel lets
 it go when the process ends, however it ends.
@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 from itertools import chain
+from pathlib import Path
 
 #: Networks 127.N: beside 127.0, the demo's 127.20 and those of the benchmark.
 NETWORKS = range(100, 255)
@@ -56,3 +59,24 @@ def own_port(address: str = "127.0.0.1") -> int:
                 attempt.bind((address, number))
                 return number
     raise OSError("no port is free")
+
+
+@functools.cache
+def ssh_sockets(home: Path) -> str:
+    """Where the runs with this home keep the sockets of their SSH connections, apart from all others' runs.
+
+    Ansible's own place is under the home, and a socket's path has 107 letters: a worker's test has longer ones.
+    """
+    folder = tempfile.mkdtemp(prefix="ssh-")
+    _folders.append(folder)
+    return folder
+
+
+_folders: list[str] = []
+
+
+def remove_sockets() -> None:
+    """At the end of a process that ran tests."""
+    while _folders:
+        shutil.rmtree(_folders.pop(), ignore_errors=True)
+    ssh_sockets.cache_clear()

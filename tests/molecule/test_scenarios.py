@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from gateways.lab import Unavailable, check_machine
+from lab.places import ssh_sockets
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIOS = sorted(path.parent.name for path in (ROOT / "extensions" / "molecule").glob("*/molecule.yml"))
@@ -27,6 +28,7 @@ def test_scenario(scenario: str, tmp_path: Path) -> None:
         pytest.skip(str(why))
     variables = {"HOME": str(tmp_path), "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1", "NO_COLOR": "1"}
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "MOLECULE_"))}
+    variables["ANSIBLE_SSH_CONTROL_PATH_DIR"] = ssh_sockets(tmp_path)
     environment |= variables | {"PATH": f"{molecule.parent}{os.pathsep}{environment.get('PATH', os.defpath)}"}
     finished = subprocess.run(
         [str(molecule), "test", "-s", scenario],
