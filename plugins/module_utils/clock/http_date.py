@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import email.utils
+import re
 from dataclasses import dataclass
-from datetime import timezone
+from datetime import datetime, timezone
 
 #: Headers longer than this are not read on.
 MAX_HEADER_BYTES = 16384
@@ -19,6 +20,39 @@ _MAX_INTERIM, _MAX_STATUS_LINE = 4, 64
 _RESOLUTION = 1.0
 #: nginx completes the handshake without the client certificate that it requires, and says so in the page.
 _CERTIFICATE_MISSING = b"No required SSL certificate was sent"
+
+#: What follows the time of day in a date, and a year of four digits in it (asctime; `date` writes the zone before it).
+_AFTER_TIME = re.compile(r"(\d{1,2}[:.]\d{2}(?:[:.]\d{2}(?:\.\d+)?)?)(.*)", re.DOTALL)
+_YEAR, _COMMENT = re.compile(r"(?<![+\-\d])\d{4}(?!\d)"), re.compile(r"\([^()]*\)")
+_NUMERIC_ZONE = re.compile(r"(?:GMT|UTC?)?\s*([+-])(\d{1,2}):?(\d{2})?")
+#: Hours east of Greenwich. A name that two countries use (CST, IST, BST, …) is not here: it tells nothing.
+_ZONES = {
+    **dict.fromkeys(("", "GMT", "UTC", "UT", "Z", "WET"), 0),
+    **dict.fromkeys(("CET", "MET", "MEZ", "WEST"), 1),
+    **dict.fromkeys(("CEST", "MEST", "MESZ", "EET"), 2),
+    "EEST": 3,
+    "MSK": 3,
+    "EDT": -4,
+    "EST": -5,
+    "CDT": -5,
+    "MDT": -6,
+    "MST": -7,
+    "PDT": -7,
+    "PST": -8,
+}
+#: No place on earth is further from Greenwich.
+_MAX_ZONE_SECONDS = 14 * 3600
+#: Marks of whoever answers in the device's place (RFC 9110, 7.6.3; RFC 9111, 5.1), whatever they say; and marks of
+#: caches, with what a cache writes that has asked the device itself.
+_BETWEEN = ("via", "age", "cf-cache-status", "x-cache-status", "x-proxy-cache")
+_ASKED = {
+    "x-cache": re.compile(r"(?!.*hit).*(miss|bypass|pass)", re.IGNORECASE),
+    "x-cache-lookup": re.compile(r"(?!.*hit).*(miss|none)", re.IGNORECASE),
+    # Two numbers are a hit: this request, and the one that filled the cache.
+    "x-varnish": re.compile(r"\d+$"),
+    "cache-status": re.compile(r"(?!.*;\s*hit).*;\s*fwd", re.IGNORECASE),
+    "x-cache-hits": re.compile(r"[0,\s]+$"),
+}
 
 
 @dataclass(frozen=True)
@@ -70,8 +104,8 @@ def parse(data: bytes) -> HttpAnswer | None:
     return HttpAnswer(
         status=status,
         date=_epoch(dates[0]) if dates else None,
-        # A cache's or proxy's marks (RFC 9110, 7.6.3; RFC 9111, 5.1), or two clocks in one answer.
-        proxied="via" in headers or "age" in headers or len(set(dates)) > 1,
+        # Two dates in one answer are two clocks.
+        proxied=_from_between(headers) or len(set(dates)) > 1,
         certificate_missing=_CERTIFICATE_MISSING in body,
     )
 
@@ -100,14 +134,40 @@ def _headers(head: bytes) -> tuple[int | None, dict[str, list[str]]]:
     return int(words[1][:3]), headers
 
 
+def _from_between(headers: dict[str, list[str]]) -> bool:
+    """Whether a proxy or cache says, or does not deny, that this answer is its own."""
+    if any(name in headers for name in _BETWEEN):
+        return True
+    return any(name in headers and not asked.match(", ".join(headers[name])) for name, asked in _ASKED.items())
+
+
 def _epoch(text: str) -> float | None:
+    """Seconds since 1970 of a date in any of its forms (RFC 9110, 5.6.7); None where it or its zone is unknown."""
+    found = _AFTER_TIME.search(_COMMENT.sub(" ", text[:64]))
+    if found is None:
+        return None
+    year = _YEAR.search(found[2])
+    zone = zone_seconds(_YEAR.sub(" ", found[2], 1))
     try:
-        moment = email.utils.parsedate_to_datetime(text[:64])
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=timezone.utc)
-        return moment.timestamp()
+        fields = email.utils.parsedate(text[: found.start()] + found[1] + (f" {year[0]}" if year else "") + " GMT")
+        # Some stacks count years from 1900 and write "126".
+        if fields is None or zone is None or fields[0] < 1900:
+            return None
+        return datetime(*fields[:6], tzinfo=timezone.utc).timestamp() - zone
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
+
+
+def zone_seconds(text: str) -> int | None:
+    """Seconds east of Greenwich of a zone's name or number ("CET", "+0100", "GMT+1"); None where it is unknown."""
+    name = " ".join(text.split()).upper()
+    if name in _ZONES:
+        return _ZONES[name] * 3600
+    number = _NUMERIC_ZONE.fullmatch(name)
+    if number is None or int(number[3] or 0) > 59:
+        return None
+    seconds = int(number[2]) * 3600 + int(number[3] or 0) * 60
+    return None if seconds > _MAX_ZONE_SECONDS else seconds if number[1] == "+" else -seconds
 
 
 def offset(date: float, sent_at: float, received_at: float) -> tuple[float, float]:

@@ -14,7 +14,7 @@ import math
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock import http_date
@@ -55,6 +55,8 @@ _FIRST_TRY, _NEXT_TRY = 0.55, 0.35
 _REFUSAL_SECONDS = 1.0
 #: How long a page may take to end after its headers.
 _BODY_SECONDS = 1.0
+#: A Date this far from the vantage's clock is asked for once more; the same one, so many seconds later, stands still.
+_FAR_OFF, _STANDING = 20.0, 1.1
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ class DeviceVisit:
     endpoints: list[EndpointFacts] = field(default_factory=list)
     ports: dict[str, str] = field(default_factory=dict)
     samples: list[dict[str, Any]] = field(default_factory=list)
+    #: (date, when it came, its sample) of the HTTP answers
+    _dates: list[tuple[float, float, dict[str, Any]]] = field(default_factory=list)
     #: port -> open | closed, for the ports that answered a connect
     _answered: dict[int, str] = field(default_factory=dict)
     _unanswered: int = 0
@@ -217,6 +221,7 @@ class DeviceVisit:
             if sample is not None and self.settings.depth != "quick":
                 self.samples.append(sample)
             await self._complete_handshake(facts, endpoint, wants_date)
+            await self._ask_date_again(facts, endpoint)
         except NoConnection as error:
             facts.no_connection = error.kind
             facts.error = str(error)
@@ -333,11 +338,32 @@ class DeviceVisit:
         facts.certificate_missed = answer.certificate_missing and facts.certificate_requested is True
         if answer.date is not None:
             offset, uncertainty = http_date.offset(answer.date, sent_at, received_at)
-            # A proxy's or cache's clock says nothing sure of the device's.
-            self._sample("http_date", f"{facts.service}:{facts.port}", offset, uncertainty, not answer.proxied)
+            # A proxy's or cache's clock says nothing sure of the device's, and neither does a Date that stands still.
+            sample = self._sample("http_date", f"{facts.service}:{facts.port}", offset, uncertainty, not answer.proxied)
+            self._dates.append((answer.date, received_at, sample))
+            same = [(at, older) for date, at, older in self._dates if date == answer.date]
+            if received_at - same[0][0] >= _STANDING:
+                for _at, older in same:
+                    older["evidence"] = False
         return False
 
-    def _sample(self, source: str, endpoint: str, offset: float, uncertainty: float, evidence: bool) -> None:
+    async def _ask_date_again(self, facts: EndpointFacts, endpoint: dict[str, Any]) -> None:
+        """Once more, where the only Date is far off: many small web servers send the same one for ever."""
+        if len(self._dates) != 1 or not self._dates[0][2]["evidence"]:
+            return
+        _date, came_at, sample = self._dates[0]
+        if sample["endpoint"] != f"{facts.service}:{facts.port}" or abs(sample["offset_seconds"]) < _FAR_OFF:
+            return
+        await sleep_until(time.monotonic() + max(0.0, came_at + _STANDING + 0.05 - time.time()))
+        again, known = replace(facts), len(self.samples)
+        try:
+            with contextlib.suppress(NoConnection, BudgetSpent):
+                await self._complete_handshake(again, endpoint, True)
+        finally:
+            facts.connections = again.connections
+            del self.samples[known:]
+
+    def _sample(self, source: str, endpoint: str, offset: float, uncertainty: float, evidence: bool) -> dict[str, Any]:
         self.samples.append(
             {
                 "source": source,
@@ -347,6 +373,7 @@ class DeviceVisit:
                 "evidence": evidence,
             }
         )
+        return self.samples[-1]
 
     async def _ask_time(self, sntp: bool | dict[str, Any]) -> None:
         """One SNTP query, never repeated. No answer says nothing: datagrams get lost."""
