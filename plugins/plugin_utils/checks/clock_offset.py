@@ -15,6 +15,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.clock
     Reading,
     clock_effect,
     moment_text,
+    zone_seconds,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import Link
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.subject import Subject
@@ -79,6 +80,7 @@ def judge_clock(
         return Verdict("offset_uncertain", observed, expected)
     effect = clock_effect(estimate, certificates, now)
     observed["effect"] = effect
+    observed["zone_seconds"] = zone_seconds(estimate, tolerance)
     if effect["state"] == "breaks":
         return Verdict("offset_breaks_validation", observed, expected)
     if effect["state"] == "will_break":

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.case import (
@@ -17,7 +18,11 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.case
     beyond,
     moved,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.clock import ClockEstimate, moment_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.clock import (
+    ClockEstimate,
+    moment_text,
+    zone_seconds,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import EndpointFacts, Link
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import DAY_SECONDS, instant_text
 
@@ -89,5 +94,9 @@ def _one_clock(
         return Said(reason, side, label, {**figures, **refused})
     # Nothing that it must check is known: what it does to certificates cannot be told.
     known = any(link.not_before is not None for _label, link in links)
-    day = abs(estimate.offset - case.clocks.base) >= DAY_SECONDS
-    return Said("clock_off", side, label, figures, None if known and not day else "medium")
+    base = case.clocks.base
+    day = abs(estimate.offset - base) >= DAY_SECONDS
+    moved_by = replace(estimate, low=estimate.low - base, high=estimate.high - base)
+    figures["zone_seconds"] = zone_seconds(moved_by, case.policy["clock_offset_tolerance"])
+    reason = "clock_off" if figures["zone_seconds"] is None else "clock_in_local_time"
+    return Said(reason, side, label, figures, None if known and not day else "medium")

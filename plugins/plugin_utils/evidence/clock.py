@@ -27,6 +27,10 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instant
 
 # A cheap quartz drifts by up to 100 parts per million: two readings of one clock, hours apart, part by so much.
 _DRIFT = 1e-4
+#: Time zones lie at whole and half hours from Greenwich (three small ones at quarters, which are left out).
+_HALF_HOUR, _FURTHEST = 1800, 14 * 3600
+#: A clock that is off by more than this beside whole hours is off for another reason too.
+_ZONE_SLACK = 60.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -136,6 +140,18 @@ def best_estimate(readings: Sequence[Reading]) -> ClockEstimate | None:
     """The estimate that a person is told of: a login reads the device's own clock, the network perhaps a proxy's."""
     ordered = sorted(readings, key=lambda reading: reading.source is None)
     return next((found for found in (believable(reading.estimate) for reading in ordered) if found), None)
+
+
+def zone_seconds(estimate: ClockEstimate, tolerance: float) -> int | None:
+    """How many seconds of whole or half hours the offset is, where the clock would be right without; else None.
+
+    So far off is a clock whose local time is written, or was set, as GMT.
+    """
+    nearest = round(estimate.offset / _HALF_HOUR) * _HALF_HOUR
+    slack = min(tolerance, _ZONE_SLACK)
+    if not 0 < abs(nearest) <= _FURTHEST or estimate.low < nearest - slack or estimate.high > nearest + slack:
+        return None
+    return abs(nearest)
 
 
 def device_sees(estimate: ClockEstimate, link: Link, now: float) -> str | None:

@@ -219,6 +219,7 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, str, str, str | None]]] = {
         ("expired", "expired", "peer", SERVER),
     ),
     "a few minutes off break nothing": ({"device_clock": -720.0}, ("clock_skew", "clock_off", "device", None)),
+    "an hour off, to the second": ({"device_clock": 3600.0}, ("clock_skew", "clock_in_local_time", "device", None)),
     "expired, and a few minutes off": (
         {"device_clock": -720.0, "device": {"chain": [leaf(DEVICE_NAME, end=-3)]}},
         ("expired", "expired", "device", "https:443"),

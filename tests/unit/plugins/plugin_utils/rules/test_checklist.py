@@ -201,6 +201,7 @@ def test_what_a_finding_looks_up_is_declared_in_the_notes_conditions() -> None:
         "untried_as_clinical",
         "visit_reason",
         "without",
+        "zone_seconds",
     }
 
 
