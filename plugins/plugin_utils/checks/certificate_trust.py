@@ -12,6 +12,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdi
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
     as_mapping,
     clean_text,
+    clean_texts,
     optional_text,
 )
 
@@ -23,6 +24,8 @@ _TRUST_FAILURES = (
     "not_yet_valid_in_chain",
     "bad_signature",
     "revoked",
+    "purpose_not_server",
+    "some_clients_refuse",
 )
 
 
@@ -41,6 +44,7 @@ def judge_trust(facts: EndpointFacts, now: datetime) -> Verdict:
         "link_date": optional_text(trust.get("date")),
         "detail": clean_text(trust.get("detail")),
         "chain_length": len(facts.chain),
+        "clients": clean_texts(trust.get("clients")),
         **facts.chain[0].identity(),
         "issuer": clean_text(facts.chain[0].entry.get("issuer")),
     }

@@ -36,6 +36,8 @@ _TRUST = {
     "revoked": "revoked",
     "expired_in_chain": "expired_in_chain",
     "not_yet_valid_in_chain": "not_yet_valid",
+    "purpose_not_server": "purpose_not_server",
+    "some_clients_refuse": "some_clients_refuse",
 }
 
 
@@ -49,6 +51,7 @@ def chain_said(case: Case, facts: EndpointFacts) -> Iterator[Said]:
         "anchor": clean_text(trust.get("anchor") or ""),
         "link": clean_text(trust.get("link") or ""),
         "link_date": trust.get("date"),
+        "clients": clean_texts(trust.get("clients")),
         "detail": clean_text(trust.get("detail") or ""),
     }
     held = _held(case) if facts.peer else None

@@ -14,6 +14,8 @@ How a verdict is reached:
    those is `incomplete_chain`: the device does not send what its clients need.
 3. Of several paths the one with the least wrong counts, then the one with the fewest weak signatures and keys, then the
    one that holds longest; of several wrongs on one path, the gravest.
+   Without any anchor given, what no anchor could mend is told all the same (self-signed, a broken signature, an
+   intermediate that expired, a certificate that is not a server's); only the rest is not assessed.
 4. If there is no path at all, the furthest point that was reached tells the cause. A missing issuer is an
    `unknown_authority`, unless the last certificate itself names an anchor as its issuer's issuer (authority key
    identifier by name), which makes it an `incomplete_chain`. Where the server sent nothing but its own certificate and
@@ -30,6 +32,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.client_rules import client_problems
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.path_rules import (
     Problem,
     Purpose,
@@ -112,10 +115,11 @@ class TrustJudge:
           bad_signature           signature_invalid, or a signature that its maker had no right to make: not_a_ca |
                                   key_usage | path_length | name_constraints
           revoked                 leaf_revoked | intermediate_revoked
+          purpose_not_server      extended_key_usage | key_usage_not_tls | netscape_type | authority_as_server
+          some_clients_refuse     the keys of client_rules.REFUSED_BY; `clients` names those that refuse
           not_assessed            no_anchors | no_chain | leaf_unreadable | link_unreadable | algorithm_unsupported |
-                                  critical_extension | name_constraints_unsupported | key_identifier (names another key
-                                  than its issuer's) | purpose (not for this side of TLS) | chain_order (an authority's
-                                  certificate comes first) | search_limit
+                                  critical_extension | name_constraints_unsupported | purpose (not for a TLS client) |
+                                  chain_order (an authority's certificate comes first) | search_limit
         anchor      subject of the anchor that the path leads to, or None
         link        subject of the certificate at fault, the name of the missing issuer for incomplete_chain and
                     unknown_authority, or None
@@ -155,6 +159,9 @@ class TrustJudge:
                 return _result(best.problem, best.path, sent, best.revocation, anchored=True)
         end = max(findings.dead_ends, key=lambda one: (len(one.path), *sturdiness(one.path)), default=None)
         problem = self._explain(sent, end, findings.limited, unreadable)
+        if problem.cause == "no_anchors" and end is not None:
+            known = self._verdict(end.path, sent, now, purpose, anchored=False).problem
+            problem = known if known.gravity > problem.gravity else problem
         return _result(problem, end.path if end is not None else (), sent)
 
     def _best(
@@ -162,18 +169,19 @@ class TrustJudge:
     ) -> tuple[_Verdict | None, Findings]:
         """The path with the least wrong."""
         best: _Verdict | None = None
-        ders = {certificate.der for certificate in sent}
 
         def visit(path: Path) -> None:
             nonlocal best
-            verdict = self._verdict(path, ders, now, purpose)
+            verdict = self._verdict(path, sent, now, purpose, anchored=True)
             if best is None or verdict.better_than(best):
                 best = verdict
 
         findings = self._paths.find(sent, use_known, visit)
         return best, findings
 
-    def _verdict(self, path: Path, sent: set[bytes], now: datetime, purpose: Purpose) -> _Verdict:
+    def _verdict(
+        self, path: Path, sent: Sequence[Certificate], now: datetime, purpose: Purpose, *, anchored: bool
+    ) -> _Verdict:
         anchor = path[-1]
         if len(path) == 1:
             fine = Problem("trusted", "leaf_is_anchor", f"{quoted(anchor.subject)} is itself a trust anchor")
@@ -181,7 +189,12 @@ class TrustJudge:
             fine = Problem("trusted", "anchor_reached", f"the path leads to {quoted(anchor.subject)}")
         revocation, revoked = self._revocation(path, now)
         gravest = fine
-        for problem in (*path_problems(path, sent, now, purpose), *revoked):
+        ders = {certificate.der for certificate in sent}
+        for problem in (
+            *path_problems(path, ders, now, anchored),
+            *client_problems(path, sent, now, purpose, anchored),
+            *revoked,
+        ):
             # Of two that are equally grave, the one nearer to the anchor is the deeper cause.
             if problem.gravity >= gravest.gravity:
                 gravest = problem
@@ -329,6 +342,7 @@ def _result(
         "link": problem.link,
         "date": moment_text(problem.date) if problem.date is not None else None,
         "detail": problem.detail,
+        **({"clients": list(problem.clients)} if problem.clients else {}),
         "revocation": revocation or _unasked("no path to a trust anchor was found"),
         "path": _links(path, sent, anchored),
     }

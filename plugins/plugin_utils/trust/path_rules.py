@@ -4,8 +4,8 @@
 """What is wrong with a path from a device's certificate to a trust anchor (RFC 5280 section 6.1).
 
 The signatures are known to be good. An anchor is trusted whatever it lacks, but what it does say (its dates, that it is
-no authority, how long a path may be, which names it may issue) is held against it, as clients do. What some clients
-accept and others refuse is `not_assessed`: never a pass, and no failure of which anybody could be sure.
+no authority, how long a path may be, which names it may issue) is held against it, as clients do. What clients
+refuse beside that is told by client_rules.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from datetime import datetime, timezone
 from typing import Literal
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust import name_constraints
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.paths import CONTRADICTS, fit
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import der
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.certificate import Certificate
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
@@ -30,7 +29,9 @@ Purpose = Literal["server", "client"]
 GRAVITY = (
     "trusted",
     "not_assessed",
+    "some_clients_refuse",
     "incomplete_chain",
+    "purpose_not_server",
     "not_yet_valid_in_chain",
     "expired_in_chain",
     "bad_signature",
@@ -42,7 +43,6 @@ _KEY_CERT_SIGN = 0x04
 # For preferring one path to another alone: what is too weak is for the policy to say.
 _STURDY_BITS = {"RSA": 2048, "DSA": 2048, "EC": 256}
 _WEAK_HASH = re.compile(r"(?i)md[245]|sha1\b|sha1With")
-_PURPOSES = {"server": der.oid("1.3.6.1.5.5.7.3.1"), "client": der.oid("1.3.6.1.5.5.7.3.2")}
 _UNREADABLE = "unreadable name"
 _SHOWN_NAME = 160
 
@@ -76,13 +76,15 @@ _KNOWN_EXTENSIONS = frozenset(
 
 @dataclass(frozen=True)
 class Problem:
-    """A status and cause as TrustJudge.judge lists them; `link` and `date` concern the certificate at fault."""
+    """A status and cause as TrustJudge.judge lists them; `link` and `date` concern the certificate at fault, `clients`
+    are those that refuse it."""
 
     status: str
     cause: str
     detail: str
     link: str | None = None
     date: datetime | None = None
+    clients: tuple[str, ...] = ()
 
     @property
     def gravity(self) -> int:
@@ -120,27 +122,28 @@ def sturdiness(path: tuple[Certificate, ...]) -> tuple[int, datetime]:
 
 
 def path_problems(
-    path: tuple[Certificate, ...], sent: Collection[bytes], now: datetime, purpose: Purpose
+    path: tuple[Certificate, ...], sent: Collection[bytes], now: datetime, anchored: bool
 ) -> Iterator[Problem]:
-    """All that is wrong with `path`, from the device's certificate up; `sent` is the DER of what the server sent."""
+    """What is wrong with `path`, from the device's certificate up; `sent` is the DER of what the server sent.
+
+    Where the path is not `anchored`, only what no anchor could mend: of a root that was sent, clients have their own.
+    """
     anchor = path[-1]
     authorities_below = 0
     for position, link in enumerate(path):
         try:
+            if position and (anchored or link.subject_key != link.issuer_key):
+                yield from _date_problems(link, anchored and link is anchor, now)
             if position:
-                yield from _date_problems(link, link is anchor, now)
                 yield from _authority_problems(path, position, authorities_below)
                 authorities_below += link.subject_key != link.issuer_key
-            if len(path) > 1:
-                yield from _restriction_problems(link, position, purpose)
+            if len(path) > 1 or not anchored:
+                yield from _restriction_problems(link, position)
         except DerError as exc:
             yield _unreadable(link, position, str(exc))
         if link is anchor:
             return
-        if fit(link, path[position + 1]) == CONTRADICTS:
-            detail = f"the authority key identifier of {quoted(link.subject)} is not that of its issuer"
-            yield Problem("not_assessed", "key_identifier", detail, shown(link.subject))
-        if link.der not in sent:
+        if anchored and link.der not in sent:
             detail = f"{quoted(link.subject)} was not sent; it leads to the trust anchor {quoted(anchor.subject)}"
             yield Problem("incomplete_chain", "intermediate_known", detail, shown(link.subject))
 
@@ -189,7 +192,7 @@ def _authority_problems(path: tuple[Certificate, ...], position: int, authoritie
             yield Problem("not_assessed", "name_constraints_unsupported", detail, shown(issuer.subject))
 
 
-def _restriction_problems(link: Certificate, position: int, purpose: Purpose) -> Iterator[Problem]:
+def _restriction_problems(link: Certificate, position: int) -> Iterator[Problem]:
     """What stops a client although the link itself holds."""
     if link.defects:
         yield _unreadable(link, position, ", ".join(link.defects))
@@ -197,8 +200,5 @@ def _restriction_problems(link: Certificate, position: int, purpose: Purpose) ->
         if critical and kind not in _KNOWN_EXTENSIONS:
             detail = f"{quoted(link.subject)} has a critical extension that is not known here: {der.dotted(kind)}"
             yield Problem("not_assessed", "critical_extension", detail, shown(link.subject))
-    usages = link.extended_key_usages
-    # Any purpose alone is accepted by some clients and refused by OpenSSL.
-    if usages is not None and _PURPOSES[purpose] not in usages:
-        detail = f"the extended key usage of {quoted(link.subject)} does not allow a TLS {purpose}"
-        yield Problem("not_assessed", "purpose", detail, shown(link.subject))
+    # Read here so that one that cannot be read is told.
+    _usages = link.extended_key_usages

@@ -81,6 +81,8 @@ class Certificate:
     """type -> (critical, value); the first one where a type is repeated"""
     defects: tuple[str, ...]
     """what is wrong with the frame itself: trailing_data, version, serial_number, extensions"""
+    serial_padded: bool = False
+    """whether the serial number is written with more bytes than it needs, which DER forbids"""
 
     @functools.cached_property
     def signature(self) -> bytes:
@@ -103,6 +105,30 @@ class Certificate:
     def not_after(self) -> datetime:
         tag, start, stop = self._validity_bounds()[1]
         return der.time(tag, self.validity[start:stop])
+
+    @functools.cached_property
+    def oddities(self) -> frozenset[str]:
+        """What is read here and refused by stricter readers, fields that cannot be read left aside.
+
+        serial_padded, version (extensions in a certificate of version 1 or 2, RFC 5280 section 4.1.2.9),
+        date_without_seconds, date_form (a fraction of a second or a time zone, section 4.1.2.5).
+        """
+        found = set()
+        if self.serial_padded:
+            found.add("serial_padded")
+        if self.extensions and self.version in (1, 2):
+            found.add("version")
+        try:
+            for tag, start, stop in self._validity_bounds():
+                content = self.validity[start:stop]
+                strict = 13 if tag == der.UTC_TIME else 15
+                if content[-1:] != b"Z" or len(content) > strict:
+                    found.add("date_form")
+                elif len(content) < strict:
+                    found.add("date_without_seconds")
+        except DerError:
+            pass
+        return frozenset(found)
 
     def _validity_bounds(self) -> list[tuple[int, int, int]]:
         found = [(tag, start, stop) for tag, _header, start, stop in der.members(self.validity)]
@@ -287,8 +313,11 @@ def _parse(data: bytes) -> Certificate:
     if [field[0] for field in fields[:6]] != shape:
         raise DerError("not a certificate")
     serial: int | None = None
+    padded = False
     try:
-        serial = der.integer(data[fields[0][2] : fields[0][3]])
+        content = data[fields[0][2] : fields[0][3]]
+        serial = der.integer(content)
+        padded = len(content) > 1 and (content[0], content[1] & 0x80) in ((0, 0), (0xFF, 0x80))
     except DerError:
         defects.append("serial_number")
     extensions: dict[bytes, tuple[bool, bytes]] = {}
@@ -319,4 +348,5 @@ def _parse(data: bytes) -> Certificate:
         spki=whole(fields[5]),
         extensions=extensions,
         defects=tuple(defects),
+        serial_padded=padded,
     )

@@ -161,11 +161,13 @@ _EDWARDS = {der.oid("1.3.101.112"): ("Ed25519", 256), der.oid("1.3.101.113"): ("
 
 @dataclass(frozen=True)
 class KeyFacts:
-    """kind: RSA, EC, DSA, Ed25519, Ed448 or other; curve: `explicit` when its parameters are written out."""
+    """kind: RSA, EC, DSA, Ed25519, Ed448 or other; curve: `explicit` when its parameters are written out; exponent: the
+    public one of an RSA key."""
 
     kind: str
     bits: int | None = None
     curve: str | None = None
+    exponent: int | None = None
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,11 @@ class _Scheme:
 
 def key_facts(spki: bytes) -> KeyFacts:
     """What a SubjectPublicKeyInfo holds, also for keys that cannot be used here. Raises DerError."""
+    return _key_facts(spki) if len(spki) <= _MAX_KEY_BYTES else _key_facts.__wrapped__(spki)
+
+
+@functools.lru_cache(maxsize=1024)
+def _key_facts(spki: bytes) -> KeyFacts:
     fields = der.members(spki)
     if [field[0] for field in fields] != [der.SEQUENCE, der.BIT_STRING]:
         raise DerError("not a public key")
@@ -186,7 +193,8 @@ def key_facts(spki: bytes) -> KeyFacts:
     kind = spki[start:stop]
     parameters = spki[stop : fields[0][3]]
     if kind in (_RSA, _RSA_PSS):
-        return KeyFacts("RSA", _positive(_rsa_numbers(spki)[0].bit_length()))
+        modulus, exponent = _rsa_numbers(spki)
+        return KeyFacts("RSA", _positive(modulus.bit_length()), exponent=exponent)
     if kind == _EC:
         return _ec_facts(parameters)
     if kind in _DSA:

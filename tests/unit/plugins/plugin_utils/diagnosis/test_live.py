@@ -391,6 +391,14 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, str, str, str | None]]] = {
         {"device": {"trust": {**UNTRUSTED, "status": "bad_signature"}}},
         ("unknown_ca", "bad_signature", "device", "https:443"),
     ),
+    "a certificate for clients": (
+        {"peer": {"trust": {**UNTRUSTED, "status": "purpose_not_server", "link": "CN=x"}}},
+        ("unknown", "purpose_not_server", "peer", SERVER),
+    ),
+    "a staple is missing": (
+        {"peer": {"trust": {**UNTRUSTED, "status": "some_clients_refuse", "clients": ["GnuTLS"]}}},
+        ("unknown", "some_clients_refuse", "peer", SERVER),
+    ),
     "the name is in the common name alone": (
         {"peer": {"chain": [leaf(PEER_NAME, names={"dns": [], "ip": []})]}},
         ("hostname_mismatch", "name_only_in_common_name", "peer", SERVER),

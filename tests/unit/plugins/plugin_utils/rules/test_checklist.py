@@ -176,6 +176,7 @@ def test_what_a_finding_looks_up_is_declared_in_the_notes_conditions() -> None:
         "algorithm",
         "attestation.note",
         "attestation.where",
+        "cause",
         "complete",
         "detail",
         "device_clock.sees",

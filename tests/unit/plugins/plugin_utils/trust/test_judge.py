@@ -23,6 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.client_rules import REFUSED_BY
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.judge import TrustJudge
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import signatures
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import (
@@ -46,6 +47,8 @@ STATUSES = {
     "not_yet_valid_in_chain": {"intermediate_not_yet_valid", "anchor_not_yet_valid"},
     "bad_signature": {"signature_invalid", "not_a_ca", "key_usage", "path_length", "name_constraints"},
     "revoked": {"leaf_revoked", "intermediate_revoked"},
+    "purpose_not_server": {"extended_key_usage", "key_usage_not_tls", "netscape_type", "authority_as_server"},
+    "some_clients_refuse": set(REFUSED_BY),
     "not_assessed": {
         "no_anchors",
         "no_chain",
@@ -54,7 +57,6 @@ STATUSES = {
         "algorithm_unsupported",
         "critical_extension",
         "name_constraints_unsupported",
-        "key_identifier",
         "purpose",
         "chain_order",
         "search_limit",
@@ -65,10 +67,11 @@ STATUSES = {
 def well_formed(verdict: dict[str, Any]) -> bool:
     """Whether a verdict has the documented shape and survives JSON."""
     return (
-        set(verdict) == {"status", "cause", "anchor", "link", "date", "detail", "revocation", "path"}
+        set(verdict) - {"clients"} == {"status", "cause", "anchor", "link", "date", "detail", "revocation", "path"}
         and verdict["cause"] in STATUSES[verdict["status"]]
         and set(verdict["revocation"]) == {"status", "detail"}
         and bool(verdict["detail"])
+        and bool(verdict.get("clients")) == (verdict["status"] == "some_clients_refuse")
         and json.loads(json.dumps(verdict, ensure_ascii=False).encode("utf-8")) == verdict
     )
 
@@ -133,8 +136,16 @@ def cross_signed() -> dict[str, Case]:
         "cross-signed, both sent, new root known": Case(
             "trusted/anchor_reached", [new_root], [device, by_old, by_new, old_root]
         ),
-        "cross-signed, a stale and a good certificate": Case(
-            "trusted/anchor_reached", [new_root], [device, stale, by_new]
+        "cross-signed, a good certificate and a stale one": Case(
+            "trusted/anchor_reached", [new_root], [device, by_new, stale]
+        ),
+        "cross-signed, a stale certificate before a good one": Case(
+            "some_clients_refuse/twin_sent_first", [new_root], [device, stale, by_new]
+        ),
+        "cross-signed, one of tomorrow before a good one": Case(
+            "some_clients_refuse/twin_sent_first",
+            [new_root],
+            [device, pki.make("Crossed", new_root, ca=True, days=(1, 900)), by_new],
         ),
         "cross-signed, the good path wins over an expired anchor": Case(
             "trusted/anchor_reached", [old_root, new_root], [device, by_old, by_new]
@@ -208,6 +219,135 @@ def weird(identity: pki.Identity, signer: pki.Identity, *extensions: bytes) -> p
 
 
 UNKNOWN_EXTENSION = "1.3.6.1.4.1.99999.1"
+
+
+def used_as(*bits: str) -> x509.KeyUsage:
+    parts = {part: part in bits for part in KEY_USAGES}
+    return x509.KeyUsage(**parts)
+
+
+KEY_USAGES = (
+    *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
+    *("key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+)
+
+
+def purposes() -> dict[str, Case]:
+    """What a server's certificate may be used for; as OpenSSL, GnuTLS and Java were seen to take it."""
+
+    def case(expect: str, *extra: tuple[x509.ExtensionType, bool], **more: Any) -> Case:
+        return Case(expect, [ROOT], [issued(MIDDLE, extra=extra, **more), MIDDLE])
+
+    def usage(*numbers: str) -> tuple[EKU, bool]:
+        return EKU([x509.ObjectIdentifier(number) for number in numbers]), False
+
+    def netscape(value: bytes) -> tuple[x509.ExtensionType, bool]:
+        return x509.UnrecognizedExtension(x509.ObjectIdentifier("2.16.840.1.113730.1.1"), value), False
+
+    server, client, signing = (f"1.3.6.1.5.5.7.3.{number}" for number in (1, 2, 3))
+    bound = pki.make("Bound", ROOT, ca=True, extra=[usage(client)])
+    narrow_root = pki.make("Root", ca=True, extra=[usage(client)])
+    pinned = pki.make("pinned", ca=True)
+    not_tls, unsigned = "purpose_not_server/key_usage_not_tls", "some_clients_refuse/key_usage_without_signature"
+    return {
+        "server and client": case("trusted/anchor_reached", usage(server, client)),
+        "no extended key usage": case("trusted/anchor_reached", without=[EKU]),
+        "to sign code": case("purpose_not_server/extended_key_usage", usage(signing)),
+        "client, and any": case("some_clients_refuse/any_purpose", usage(client, "2.5.29.37.0")),
+        "server, and any": case("trusted/anchor_reached", usage(server, "2.5.29.37.0")),
+        "server gated cryptography": case("some_clients_refuse/old_purpose", usage("1.3.6.1.4.1.311.10.3.3")),
+        "no key usage": case("trusted/anchor_reached", without=[KU]),
+        "signature and encipherment": case(
+            "trusted/anchor_reached", (used_as("digital_signature", "key_encipherment"), True)
+        ),
+        "non-repudiation alone": case(not_tls, (used_as("content_commitment"), True)),
+        "data encipherment alone": case(not_tls, (used_as("data_encipherment"), False)),
+        "signing certificates alone": case(not_tls, (used_as("key_cert_sign", "crl_sign"), True)),
+        "key encipherment alone": case(unsigned, (used_as("key_encipherment"), True)),
+        "key agreement alone": case(unsigned, (used_as("key_agreement"), True)),
+        "Netscape client": case("purpose_not_server/netscape_type", netscape(bytes.fromhex("03020780"))),
+        "Netscape server": case("trusted/anchor_reached", netscape(bytes.fromhex("03020640"))),
+        "Netscape nothing": case("purpose_not_server/netscape_type", netscape(bytes.fromhex("030100"))),
+        "an authority as a server": Case(
+            "purpose_not_server/authority_as_server", [ROOT], [pki.make("x", MIDDLE, ca=True), MIDDLE]
+        ),
+        "the authority itself as a server": Case("purpose_not_server/authority_as_server", [ROOT], [MIDDLE]),
+        "an authority that is pinned stands for itself": Case("trusted/leaf_is_anchor", [pinned], [pinned]),
+        "a client's certificate that is pinned": Case(
+            "purpose_not_server/extended_key_usage", [bad := pki.make("c", extra=[usage(client)])], [bad]
+        ),
+        "an authority for clients": Case("some_clients_refuse/authority_purpose", [ROOT], [issued(bound), bound]),
+        "a root for clients": Case("some_clients_refuse/authority_purpose", [narrow_root], [DEVICE, MIDDLE]),
+        "must-staple": case(
+            "some_clients_refuse/must_staple", (x509.TLSFeature([x509.TLSFeatureType.status_request]), False)
+        ),
+        "must-staple, all of them": case(
+            "some_clients_refuse/must_staple", (x509.TLSFeature([x509.TLSFeatureType.status_request_v2]), False)
+        ),
+        "unreadable key usage": Case(
+            "not_assessed/leaf_unreadable",
+            [RSA_ROOT],
+            [
+                weird(pki.make("d", RSA_MIDDLE, without=[KU]), RSA_MIDDLE, pki.extension("2.5.29.15", b"\5\0")),
+                RSA_MIDDLE,
+            ],
+        ),
+        "not for a server, below an expired authority: the authority is graver": Case(
+            "expired_in_chain/intermediate_expired",
+            [ROOT],
+            [issued(MIDDLE, extra=[usage(client)]), pki.make("Middle", ROOT, ca=True, days=(-900, -1))],
+        ),
+    }
+
+
+def odd() -> dict[str, Case]:
+    """Certificates that are signed well and written oddly: some clients read them, some do not."""
+
+    def case(expect: str, **parts: bytes) -> Case:
+        return Case(expect, [RSA_ROOT], [pki.rebuild(RSA_DEVICE, RSA_MIDDLE, **parts), RSA_MIDDLE])
+
+    def dates(tag: int, end: bytes) -> bytes:
+        return pki.tlv(0x30, pki.tlv(0x17, b"250101000000Z"), pki.tlv(tag, end))
+
+    def rsa_key(exponent: int) -> bytes:
+        modulus = RSA_ROOT.key.public_key().public_numbers().n
+        numbers = pki.tlv(
+            0x30, *(pki.tlv(2, number.to_bytes(257 if number > 99 else 1, "big")) for number in (modulus, exponent))
+        )
+        return pki.tlv(0x30, bytes.fromhex("300d06092a864886f70d0101010500"), pki.tlv(3, b"\0", numbers))
+
+    named = (
+        pki.key("p256", "odd")
+        .public_key()
+        .public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    prime = 2**256 - 2**224 + 2**192 + 2**96 - 1
+    field = pki.tlv(0x30, bytes.fromhex("06072a8648ce3d0101"), pki.tlv(2, prime.to_bytes(33, "big")))
+    written = pki.tlv(0x30, b"\2\1\1", field)
+    explicit = pki.tlv(0x30, pki.tlv(0x30, bytes.fromhex("06072a8648ce3d0201"), written), pki.elements(named)[1])
+    padded_middle = pki.rebuild(RSA_MIDDLE, RSA_ROOT, serial=b"\2\2\0\5")
+    return {
+        "without seconds": case("some_clients_refuse/date_without_seconds", validity=dates(0x17, b"2812312359Z")),
+        "a fraction of a second": case("some_clients_refuse/date_form", validity=dates(0x18, b"20281231235959.5Z")),
+        "a time zone": case("some_clients_refuse/date_form", validity=dates(0x17, b"281231235959+0200")),
+        "a generalised time before 2050": case("trusted/anchor_reached", validity=dates(0x18, b"20281231235959Z")),
+        "for ever": case("trusted/anchor_reached", validity=dates(0x18, b"99991231235959Z")),
+        "padded serial number": case("some_clients_refuse/serial_padded", serial=b"\2\4\0\0\0\5"),
+        "padded negative serial number": case("some_clients_refuse/serial_padded", serial=b"\2\2\xff\x85"),
+        "a zero that the sign needs": case("trusted/anchor_reached", serial=b"\2\2\0\x85"),
+        "serial number nought": case("trusted/anchor_reached", serial=b"\2\1\0"),
+        "padded serial number above": Case(
+            "some_clients_refuse/serial_padded", [RSA_ROOT], [RSA_DEVICE, padded_middle]
+        ),
+        "extensions in version 1": case(
+            "some_clients_refuse/version_without_extensions", version=pki.tlv(0xA0, b"\2\1\0")
+        ),
+        "exponent 1": case("some_clients_refuse/exponent", spki=rsa_key(1)),
+        "exponent 3": case("trusted/anchor_reached", spki=rsa_key(3)),
+        "exponent 4": case("some_clients_refuse/exponent", spki=rsa_key(4)),
+        "explicit curve": case("some_clients_refuse/curve_parameters", spki=explicit),
+    }
+
 
 CASES: dict[str, Case] = {
     # trusted
@@ -450,6 +590,27 @@ CASES: dict[str, Case] = {
     # What needs no anchor is judged without one.
     "self-signed, without anchors": Case("self_signed/self_signed", [], [SELF, MIDDLE]),
     "broken signature, without anchors": Case("bad_signature/signature_invalid", [], [corrupted(DEVICE), MIDDLE]),
+    "expired intermediate, without anchors": Case(
+        "expired_in_chain/intermediate_expired", [], [DEVICE, pki.make("Middle", ROOT, ca=True, days=(-900, -1))]
+    ),
+    "expired and good intermediate, without anchors": Case(
+        "not_assessed/no_anchors", [], [DEVICE, MIDDLE, pki.make("Middle", ROOT, ca=True, days=(-900, -1))]
+    ),
+    "expired root sent, without anchors": Case(
+        "not_assessed/no_anchors", [], [DEVICE, MIDDLE, pki.make("Root", ca=True, days=(-900, -1))]
+    ),
+    "issued by a device, without anchors": Case("bad_signature/not_a_ca", [], [issued(NOT_CA), NOT_CA, ROOT]),
+    "not for a server, without anchors": Case(
+        "purpose_not_server/extended_key_usage",
+        [],
+        [issued(MIDDLE, extra=[(EKU([ExtendedKeyUsageOID.CLIENT_AUTH]), False)])],
+    ),
+    "unknown critical extension, without anchors": Case(
+        "not_assessed/no_anchors",
+        [],
+        [weird(RSA_DEVICE, RSA_MIDDLE, pki.extension(UNKNOWN_EXTENSION, b"", critical=True)), RSA_MIDDLE],
+    ),
+    "intermediate of another device, without anchors": Case("not_assessed/no_anchors", [], [DEVICE], [MIDDLE]),
     # not_assessed
     "no anchor": Case("not_assessed/no_anchors", [], [DEVICE, MIDDLE]),
     "no chain": Case("not_assessed/no_chain", [ROOT], []),
@@ -481,7 +642,9 @@ CASES: dict[str, Case] = {
         [weird(RSA_DEVICE, RSA_MIDDLE, pki.extension(UNKNOWN_EXTENSION, b"", critical=True)), RSA_MIDDLE],
     ),
     "key identifiers that contradict a good signature": Case(
-        "not_assessed/key_identifier", [ROOT], [issued(MIDDLE, extra=[(AKI(b"\1" * 20, None, None), False)]), MIDDLE]
+        "some_clients_refuse/key_identifier",
+        [ROOT],
+        [issued(MIDDLE, extra=[(AKI(b"\1" * 20, None, None), False)]), MIDDLE],
     ),
     "unknown critical extension in the anchor": Case(
         "not_assessed/critical_extension",
@@ -489,12 +652,12 @@ CASES: dict[str, Case] = {
         [RSA_DEVICE, RSA_MIDDLE],
     ),
     "any purpose, not named one by one": Case(
-        "not_assessed/purpose",
+        "some_clients_refuse/any_purpose",
         [ROOT],
         [issued(MIDDLE, extra=[(EKU([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE]), False)]), MIDDLE],
     ),
     "not for a server": Case(
-        "not_assessed/purpose",
+        "purpose_not_server/extended_key_usage",
         [ROOT],
         [issued(MIDDLE, extra=[(EKU([ExtendedKeyUsageOID.CLIENT_AUTH]), False)]), MIDDLE],
     ),
@@ -521,6 +684,8 @@ CASES: dict[str, Case] = {
     "reversed": Case("not_assessed/chain_order", [ROOT], [ROOT, MIDDLE, DEVICE]),
     "too deep": Case("not_assessed/search_limit", [(deep := long_chain(20))[-1]], deep[:-1]),
     **cross_signed(),
+    **purposes(),
+    **odd(),
 }
 
 
