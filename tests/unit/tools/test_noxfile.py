@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,3 +64,29 @@ def test_pip_s_settings_reach_the_sanity_tests(noxfile: ModuleType) -> None:
     text = noxfile.pip_settings(Path(sys.prefix))
     assert text.startswith("[global]\n")
     assert "quiet = 2" in text
+
+
+def test_what_belongs_together_stays_on_one_worker(tmp_path: Path) -> None:
+    """pytest-xdist reads the groups that tests/conftest.py gives: with some versions of pytest it does not."""
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
+    (tmp_path / "gateways").mkdir()
+    told = tmp_path / "workers"
+    for name in ("one", "two"):
+        text = f"""
+import os, pathlib, pytest
+
+@pytest.mark.parametrize("number", range(12))
+def test_{name}(number):
+    with pathlib.Path({str(told)!r}).open("a") as file:
+        print("{name}", os.environ["PYTEST_XDIST_WORKER"], file=file)
+"""
+        (tmp_path / "gateways" / f"test_{name}.py").write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "-p", "no:cacheprovider"]
+    settings = ("-c", os.devnull, "--rootdir", str(tmp_path), "--import-mode=importlib")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+    done = subprocess.run(
+        [*command, *settings, str(tmp_path)], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = told.read_text(encoding="utf-8").splitlines()
+    assert (len(lines), len(set(lines))) == (24, 2)
