@@ -173,6 +173,19 @@ def accepts_text(entry: dict[str, Any]) -> str:
     return ", ".join(bounds)
 
 
+def presets_table(words: dict[str, str], language: str) -> list[str]:
+    """What each of the rules on encryption refuses."""
+    rows = [
+        (
+            f"`{name}`: {Text(**preset['title']).get(language)}",
+            ", ".join(words[f"flaw_{flaw}"] for flaw in preset["refused"]),
+            f"{preset['min_dh_bits']} / {preset['min_ec_bits']}",
+        )
+        for name, preset in load_data("checks/cipher_presets").items()
+    ]
+    return table([words["preset"], words["refused_flaws"], words["min_group"]], rows)
+
+
 def policy_page(language: str) -> str:
     words = words_in(language)
     rows = [
@@ -193,6 +206,12 @@ def policy_page(language: str) -> str:
         "```",
         "",
         *table([words["key"], words["value"], words["accepts"], words["meaning"]], rows),
+        "",
+        f"## {words['presets']}",
+        "",
+        words["presets_intro"],
+        "",
+        *presets_table(words, language),
     ]
     return "\n".join(lines) + "\n"
 

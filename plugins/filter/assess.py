@@ -103,7 +103,7 @@ _value:
   elements: dict
   contains:
     check:
-      description: The check, one of the 18 of the checklist.
+      description: The check, one of the 19 of the checklist.
       type: str
       sample: certificate_validity
     device:

@@ -14,13 +14,16 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.finding import finding_maker
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.settle import settle
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.settle import settle, status_of, worst_chain
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.table import (
     CERTIFICATE,
     DEVICE,
+    ENDPOINT,
+    Registered,
     checks_in_order,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.subject import subject_of
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import EndpointFacts
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.subject import Subject, subject_of
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attestations import load_attestations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waivers import load_waivers
@@ -54,15 +57,26 @@ def assess_device(
         return [maker.make(line.check, Verdict("inventory_invalid", dict(problem)), None) for line in checks_in_order()]
     subject = subject_of(device, observations, policy, now)
     findings = []
-    for check, kind, judge in checks_in_order():
-        if kind == DEVICE:
-            findings.append(maker.make(check, settle(check, judge(subject)), None))
+    for line in checks_in_order():
+        if line.kind == DEVICE:
+            findings.append(maker.make(line.check, settle(line.check, line.judge(subject)), None))
             continue
-        for facts in subject.places(with_files=kind == CERTIFICATE):
-            verdict = judge(facts, subject)
+        for facts in subject.places(with_files=line.kind == CERTIFICATE):
+            verdict = _endpoint_verdict(line, facts, subject)
             if verdict is not None:
-                findings.append(maker.make(check, verdict, facts.label, facts.source))
+                findings.append(maker.make(line.check, verdict, facts.label, facts.source))
     return findings
+
+
+def _endpoint_verdict(line: Registered, facts: EndpointFacts, subject: Subject) -> Verdict | None:
+    """The verdict on one place: the worst of its chains, and no pass where the visit broke off there."""
+    verdict: Verdict | None = line.judge(facts, subject)
+    if verdict is not None and facts.further and line.kind != ENDPOINT:
+        chains = [(facts, verdict), *((other, line.judge(other, subject)) for other in facts.further)]
+        verdict = worst_chain(line.check, chains)
+    if verdict is not None and facts.unfinished and status_of(line.check, verdict) == "pass":
+        return Verdict("visit_aborted", {**facts.context, **verdict.observed}, verdict.expected)
+    return verdict
 
 
 def assess_devices(

@@ -6,7 +6,8 @@
 A file of checks/ ends with CHECK = (name, kind, judge). The kinds, and what their judges are handed:
 
     endpoint:    (facts, subject) -> verdict, on each endpoint of the device and of the servers that it talks to
-    certificate: the same, and on each certificate file too; None where a place is another check's to speak of
+    chain:       the same, for each chain that an endpoint shows to one client or another; the worst of them counts
+    certificate: the same as chain, and on each certificate file too; None where a place is another check's to speak of
     device:      (subject) -> verdicts, once; the worst of them counts
 """
 
@@ -21,8 +22,8 @@ from typing import Any, NamedTuple
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils import checks
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import Check, load_checklist
 
-ENDPOINT, CERTIFICATE, DEVICE = "endpoint", "certificate", "device"
-_LEVELS = {ENDPOINT: "endpoint", CERTIFICATE: "endpoint", DEVICE: "device"}
+ENDPOINT, CHAIN, CERTIFICATE, DEVICE = "endpoint", "chain", "certificate", "device"
+_LEVELS = {ENDPOINT: "endpoint", CHAIN: "endpoint", CERTIFICATE: "endpoint", DEVICE: "device"}
 
 
 class Registered(NamedTuple):

@@ -15,7 +15,12 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpo
     unreadable,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_mapping, as_number, clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
+    as_mapping,
+    as_number,
+    clean_text,
+    optional_text,
+)
 
 
 def key_problem(key: Mapping[str, Any], policy: Mapping[str, Any]) -> str | None:
@@ -36,7 +41,8 @@ def key_problem(key: Mapping[str, Any], policy: Mapping[str, Any]) -> str | None
 def judge_key(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
     """certificate_key: type and size of the public keys, from the leaf up to the anchor (RFC 9325).
 
-    A private key that others on the device can read is lost, whatever its size.
+    A private key that others on the device can read is lost, whatever its size; one that the device does not hold
+    makes the certificate worthless.
     """
     if facts.key_file is not None and facts.key_exposed:
         which = facts.chain[0].identity() if facts.chain else {}
@@ -44,6 +50,9 @@ def judge_key(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
     unseen = facts.certificate_unseen()
     if unseen:
         return unseen
+    proof = _proof(facts)
+    if proof.get("key_proof") == "not_held":
+        return Verdict("key_not_held", {**proof, **facts.chain[0].identity()})
     expected = {
         "min_rsa_bits": policy["min_rsa_bits"],
         "min_ec_bits": policy["min_ec_bits"],
@@ -64,7 +73,20 @@ def judge_key(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
                 reason, {"key": _key(key), **link.identity(), "is_leaf": link.entry is facts.chain[0].entry}, expected
             )
     leaf = facts.chain[0]
-    return Verdict("key_strong", {"key": _key(as_mapping(leaf.entry.get("key"))), **leaf.identity()}, expected)
+    observed = {"key": _key(as_mapping(leaf.entry.get("key"))), **leaf.identity(), **proof}
+    return Verdict("key_strong", observed, expected)
+
+
+def _proof(facts: EndpointFacts) -> dict[str, Any]:
+    """Whether the endpoint was seen to hold the private key (proved | not_held | not_proved | not_tried).
+
+    Nothing of a certificate file, which shows no handshake.
+    """
+    if facts.seen is None:
+        return {}
+    proof = facts.told("key_proof")
+    known = proof if proof in ("proved", "not_held", "not_proved") else "not_tried"
+    return {"key_proof": known, "key_proof_detail": optional_text(facts.told("key_proof_detail"))}
 
 
 def _key(key: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,4 +59,4 @@ def judge_name(facts: EndpointFacts) -> Verdict:
     return Verdict("name_mismatch", observed, expected)
 
 
-CHECK = ("certificate_name", "endpoint", lambda facts, s: judge_name(facts))
+CHECK = ("certificate_name", "chain", lambda facts, s: judge_name(facts))

@@ -76,4 +76,4 @@ def _lapsed_since(facts: EndpointFacts, now: datetime) -> str | None:
     return None
 
 
-CHECK = ("certificate_trust", "endpoint", lambda facts, s: judge_trust(facts, s.now))
+CHECK = ("certificate_trust", "chain", lambda facts, s: judge_trust(facts, s.now))

@@ -6,12 +6,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.clock import ClockEstimate, device_clock
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import EndpointFacts, unreadable
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import (
+    EndpointFacts,
+    Link,
+    links_by_name,
+    unreadable,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import (
     DAY_SECONDS,
     instant_text,
@@ -40,48 +47,78 @@ def _days(seconds: float) -> float:
     return int(days) if days == int(days) else days
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    """When a link of the path ends, and how near that is: 0 (not yet) to 3 (past)."""
+
+    link: Link
+    end: datetime
+    plan: float
+    urgent: float
+    nearness: int
+
+
+def _end_of(link: Link, policy: Mapping[str, Any], now: datetime) -> _End | None:
+    if link.not_before is None or link.not_after is None:
+        return None
+    left = (link.not_after - now).total_seconds()
+    plan, urgent = renewal_windows((link.not_after - link.not_before).total_seconds(), policy)
+    nearness = 3 if left < 0 else 2 if left < urgent else 1 if left < plan else 0
+    return _End(link, link.not_after, plan, urgent, nearness)
+
+
+_REASONS = ("valid", "expires_within_window", "expires_urgently", "expired")
+_AUTHORITY_REASONS = ("valid", "authority_expires_within_window", "authority_expires_urgently", "authority_expired")
+
+
 def judge_validity(
     facts: EndpointFacts, policy: Mapping[str, Any], now: datetime, clock: ClockEstimate | None
 ) -> Verdict:
-    """certificate_validity: the leaf's own dates against `now`, never the device's own clock (RFC 5280, 4.1.2.5)."""
+    """certificate_validity: a certificate lives as long as its chain: leaf, intermediates and anchor (RFC 5280, 6.1.3).
+
+    Judged against `now`, never the device's own clock. The link that ends first, measured by its own renewal windows,
+    is the one that counts and is named.
+    """
     unseen = facts.certificate_unseen()
     if unseen:
         return unseen
     leaf = facts.chain[0]
-    start, end = leaf.not_before, leaf.not_after
-    if start is None or end is None:
+    start, own = leaf.not_before, _end_of(leaf, policy, now)
+    if start is None or own is None:
         return unreadable(leaf)
-    lifetime = (end - start).total_seconds()
-    left = (end - now).total_seconds()
-    plan, urgent = renewal_windows(lifetime, policy)
+    above = (facts.path or links_by_name(facts.chain))[1:]
+    ends = [own, *(end for end in (_end_of(link, policy, now) for link in above) if end is not None)]
+    # Of links that are equally near their end the earliest, of those the leaf.
+    first = min(ends, key=lambda end: (-end.nearness, end.end))
+    left = (first.end - now).total_seconds()
     observed = leaf.identity()
     observed.update(
         not_before=instant_text(start),
-        not_after=instant_text(end),
-        lifetime_days=whole_days(lifetime),
+        not_after=instant_text(first.end),
+        lifetime_days=whole_days((first.end - (first.link.not_before or start)).total_seconds()),
         days_left=whole_days(left),
         literal_90_days=left < LITERAL_WINDOW_DAYS * DAY_SECONDS,
     )
+    if first is not own:
+        observed.update(
+            authority=clean_text(first.link.entry.get("subject")),
+            authority_fingerprint_sha256=clean_text(first.link.entry.get("fingerprint_sha256")),
+            leaf_not_after=instant_text(own.end),
+        )
     sees = device_clock(clock, leaf, now)
     if sees:
         observed["device_clock"] = sees
     expected = {
         "renewal_window": policy["renewal_window"],
-        "window_days": _days(plan),
-        "urgent_window_days": _days(urgent),
+        "window_days": _days(first.plan),
+        "urgent_window_days": _days(first.urgent),
         "literal_window_days": LITERAL_WINDOW_DAYS,
-        "plan_from": instant_text(_before(end, plan)),
+        "plan_from": instant_text(_before(first.end, first.plan)),
     }
-    due = end.date().isoformat()
-    if left < 0:
-        return Verdict("expired", observed, expected, due)
-    if now < start:
+    if now < start and first.nearness < 3:
         return Verdict("not_yet_valid", observed, expected)
-    if left < urgent:
-        return Verdict("expires_urgently", observed, expected, due)
-    if left < plan:
-        return Verdict("expires_within_window", observed, expected, due)
-    return Verdict("valid", observed, expected)
+    reason = (_REASONS if first is own else _AUTHORITY_REASONS)[first.nearness]
+    return Verdict(reason, observed, expected, first.end.date().isoformat() if first.nearness else None)
 
 
 def _before(moment: datetime, seconds: float) -> datetime:

@@ -10,26 +10,53 @@ from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import EndpointFacts
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_mapping, clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
+    as_mapping,
+    clean_text,
+    optional_text,
+)
 
 VERSIONS = ("SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 
 
+#: What lets a refusal stand by itself: a ServerHello of another version, "not this version" (RFC 8446, 6.2), or a
+#: version below one that was refused so. A cut or another alert needs a control that was answered right afterwards.
+_PROOFS = ("server_hello", "alert:70", "inferred")
+
+
+def _status(entry: Mapping[str, Any]) -> str:
+    """accepted, refused, or why neither can be said."""
+    status = entry.get("status", "not_tested")
+    if status == "refused" and entry.get("evidence") not in _PROOFS and entry.get("control") != "answered":
+        return "undetermined"
+    return status if isinstance(status, str) else "not_tested"
+
+
+def _handshake_fails(facts: EndpointFacts) -> bool:
+    """Whether no client gets to the end: the server answers a hello, then refuses or cuts what follows.
+
+    A server that asked for a certificate may do so to us, who have none; one that cuts a plain hello too, or that the
+    visit broke off at, may have had other reasons.
+    """
+    if facts.aborted or facts.told("client_certificate") in ("requested", "required"):
+        return False
+    handshake = facts.told("handshake")
+    return handshake == "refused" or (handshake == "cut" and facts.told("answers_unsteadily") is not True)
+
+
 def judge_versions(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
-    """tls_versions: no obsolete version is accepted, and a modern one is (RFC 8996, RFC 9325).
+    """tls_versions: no obsolete version is accepted, and a modern one is, to the end (RFC 8996, RFC 9325).
 
     Silence, a reset or an untried version is never a refusal: it leaves the verdict open, unless another obsolete
-    version was accepted, which fails on its own.
+    version was accepted, which fails on its own. A version that is agreed upon, and with which no handshake ends, is of
+    use to nobody: that is said here and not of the key, which may be sound.
     """
     obsolete = policy["obsolete_tls_versions"]
     expected = {"obsolete": list(obsolete), "modern": [version for version in VERSIONS if version not in obsolete]}
     if facts.outcome == "not_tls":
         return Verdict("plaintext_service", dict(facts.context, outcome="not_tls"), expected)
-    states = as_mapping((facts.seen or {}).get("versions"))
-    status: dict[str, str] = {}
-    for version in VERSIONS:
-        found = as_mapping(states.get(version)).get("status", "not_tested")
-        status[version] = found if isinstance(found, str) else "not_tested"
+    states = as_mapping(facts.told("versions"))
+    status = {version: _status(as_mapping(states.get(version))) for version in VERSIONS}
     accepted = [version for version in VERSIONS if status[version] == "accepted"]
     open_questions = {
         version: clean_text(state) for version, state in status.items() if state not in ("accepted", "refused")
@@ -39,8 +66,12 @@ def judge_versions(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
         "accepted_obsolete": [version for version in accepted if version in obsolete],
         "refused": [version for version in VERSIONS if status[version] == "refused"],
         "undetermined": open_questions,
+        "unknown": facts.unknown,
     }
     modern = [version for version in VERSIONS if version not in obsolete]
+    if facts.outcome == "tls" and _handshake_fails(facts):
+        ended = {"handshake": facts.told("handshake"), "error": optional_text(facts.told("error"))}
+        return Verdict("handshake_fails", {**observed, **ended}, expected)
     if observed["accepted_obsolete"]:
         only = all(status[version] == "refused" for version in modern)
         return Verdict("only_obsolete_versions" if only else "obsolete_versions_accepted", observed, expected)
@@ -50,7 +81,8 @@ def judge_versions(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
     if any(version in open_questions for version in obsolete) or not accepted:
         if facts.aborted:
             return Verdict("visit_aborted", {**facts.context, **observed}, expected)
-        return Verdict("versions_undetermined", observed, expected)
+        unsteady = facts.told("answers_unsteadily") is True
+        return Verdict("answers_unsteadily" if unsteady else "versions_undetermined", observed, expected)
     return Verdict("modern_versions_only", observed, expected)
 
 

@@ -11,8 +11,15 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import Visit
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_list, as_mapping, clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import Visit, broke_off_at
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
+    MAX_ITEMS,
+    as_list,
+    as_mapping,
+    clean_text,
+    clean_texts,
+    optional_text,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import parse_instant
 
 #: What an endpoint did instead of speaking TLS -> why its certificate could not be looked at.
@@ -68,6 +75,9 @@ class EndpointFacts:
     names:   the names that its certificate must carry
     source:  which kind of observation showed it; None for a network visit
     path:    from the leaf to the anchor, or as far as the issuers are known; empty where no path was looked for
+    unfinished: the visit broke off while this endpoint was looked at: what was seen counts, what was not may be worse
+    shown_to: which hello got this chain: {"version", "key", "server_name"}; None where it is the only one
+    further: the endpoint again, once for each other chain that it showed
     key_file: what a login tells of the private key's file: {"path", "safe", "detail"}
     """
 
@@ -83,11 +93,23 @@ class EndpointFacts:
     path: tuple[Link, ...] = ()
     source: str | None = None
     key_file: Mapping[str, Any] | None = None
+    unfinished: bool = False
+    shown_to: Mapping[str, Any] | None = None
+    further: tuple[EndpointFacts, ...] = ()
 
     @property
     def outcome(self) -> Any:
         """What the endpoint did when it was spoken to."""
         return None if self.seen is None else self.seen.get("outcome")
+
+    def told(self, key: str) -> Any:
+        """One part of what was observed; None where it was not."""
+        return None if self.seen is None else self.seen.get(key)
+
+    @property
+    def unknown(self) -> list[str]:
+        """What stayed open because the visit had used its connections or its time."""
+        return clean_texts(self.told("unknown"))
 
     @property
     def key_exposed(self) -> bool:
@@ -183,12 +205,68 @@ def judged_links(facts: EndpointFacts, *, signatures: bool) -> tuple[Link, ...]:
     return tuple(link for index, link in enumerate(facts.path) if index == 0 or link.role not in ends)
 
 
+def links_by_name(chain: tuple[Link, ...]) -> tuple[Link, ...]:
+    """The leaf and the issuers that were sent, by name: for an observation that tells no path."""
+    found = list(chain[:1])
+    while found and not found[-1].self_issued and len(found) <= len(chain):
+        issuer = found[-1].entry.get("issuer")
+        above = next((link for link in chain[1:] if link.entry.get("subject") == issuer and link not in found), None)
+        if above is None:
+            break
+        found.append(above)
+    return tuple(found)
+
+
+def _shown_to(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: optional_text(entry.get(key)) for key in ("version", "key", "server_name")}
+
+
+def _names_of(
+    index: int, shown_to: Mapping[str, Any], main: Mapping[str, Any], facts: EndpointFacts
+) -> tuple[str, ...]:
+    """The declared names that the chain of this number must carry: all but those for which another one is shown.
+
+    A client that sends no name may have been given any of them; one that sends a name is shown the chain of that name.
+    """
+    asked = shown_to.get("server_name")
+    if index and asked != main.get("server_name"):
+        return facts.names if asked is None else (asked,)
+    elsewhere = {
+        entry.get("server_name")
+        for entry in map(as_mapping, as_list(facts.told("server_names")))
+        if isinstance(entry.get("chain"), int) and entry["chain"] > 0
+    }
+    return tuple(name for name in facts.names if name not in elsewhere or name == asked)
+
+
+def _with_further(facts: EndpointFacts) -> EndpointFacts:
+    """The endpoint with each other chain that it showed, and who is shown which."""
+    others = [entry for entry in map(as_mapping, as_list(facts.told("further_chains"))) if entry.get("chain")]
+    if not others or facts.seen is None:
+        return facts
+    main = _shown_to(as_mapping(facts.told("chain_shown_to")))
+    further = []
+    for index, entry in enumerate(others[:MAX_ITEMS], 1):
+        chain, shown_to = read_chain(entry["chain"]), _shown_to(as_mapping(entry.get("shown_to")))
+        further.append(
+            replace(
+                facts,
+                seen={**facts.seen, "chain": entry["chain"], "trust": entry.get("trust")},
+                names=_names_of(index, shown_to, main, facts),
+                chain=chain,
+                path=read_path(as_mapping(entry.get("trust")).get("path"), chain),
+                shown_to=shown_to,
+            )
+        )
+    return replace(facts, names=_names_of(0, main, main, facts), shown_to=main, further=tuple(further))
+
+
 def endpoint_facts(
     label: str, names: tuple[str, ...], visit: Visit, seen: Mapping[str, Any] | None, *, peer: bool
 ) -> EndpointFacts:
     """The facts of one endpoint from the visit that showed it, or did not."""
     chain = () if seen is None else read_chain(seen.get("chain"))
-    return EndpointFacts(
+    facts = EndpointFacts(
         label=label,
         peer=peer,
         names=names,
@@ -199,7 +277,9 @@ def endpoint_facts(
         visited_at=visit.at,
         chain=chain,
         path=() if seen is None else read_path(as_mapping(seen.get("trust")).get("path"), chain),
+        unfinished=seen is not None and broke_off_at(visit, seen),
     )
+    return _with_further(facts)
 
 
 def file_facts(label: str, entry: Mapping[str, Any], source: str | None, at: datetime | None) -> EndpointFacts:

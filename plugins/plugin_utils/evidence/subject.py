@@ -33,10 +33,16 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visit
     Visit,
     device_visit,
     endpoint_seen,
+    endpoints_seen,
     newest_network,
     peer_visit,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import MAX_ITEMS, as_list, as_mapping
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
+    MAX_ITEMS,
+    as_list,
+    as_mapping,
+    clean_texts,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import (
     CLIENT,
     ENDPOINT,
@@ -102,19 +108,29 @@ def from_access(subject: Subject, judge: Callable[[Visit], Verdict]) -> Verdict:
     return subject.no_access if subject.access is None else replace(judge(subject.access), source=ACCESS_SOURCE)
 
 
+def _address(seen: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Of a device whose name leads to several addresses: the one that this endpoint was seen at."""
+    return {} if seen is None or seen.get("address") is None else {"address": seen["address"]}
+
+
 def _own_facts(device: Mapping[str, Any], visit: Visit) -> tuple[EndpointFacts, ...]:
     """The declared endpoints; what was visited, where the card does not speak of endpoints at all."""
     declared = device.get("endpoints")
     if declared is None:
         declared = visit.facts.get("endpoints")
     names = declared_names(device)
-    found = []
+    found: list[EndpointFacts] = []
     for item in as_list(declared):
         entry = as_mapping(item)
         port, service = entry.get("port"), entry.get("service")
-        seen = endpoint_seen(visit, port, service)
-        label = place_label(ENDPOINT, {"service": service or (seen or {}).get("service"), "port": port})
-        found.append(endpoint_facts(label, names, visit, seen, peer=False))
+        for seen in endpoints_seen(visit, port, service) or [None]:
+            # Two services on one port are one endpoint, under the name of the first.
+            if seen is None or not any(seen is facts.seen for facts in found):
+                place = {"service": service or (seen or {}).get("service"), "port": port, **_address(seen)}
+                found.append(endpoint_facts(place_label(ENDPOINT, place), names, visit, seen, peer=False))
+        for address in clean_texts(visit.facts.get("addresses_not_visited")):
+            label = place_label(ENDPOINT, {"service": service, "port": port, "address": address})
+            found.append(EndpointFacts(label, False, names, None, "address_not_visited", dict(visit.context)))
     if found:
         return tuple(found)
     # Nothing declared: of a device that nobody visited, the visit is the first thing to put right.

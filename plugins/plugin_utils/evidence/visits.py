@@ -110,10 +110,30 @@ def peer_visit(observation: Mapping[str, Any] | None, policy: Mapping[str, Any],
     )
 
 
+def endpoints_seen(visit: Visit, port: Any, service: Any) -> list[Mapping[str, Any]]:
+    """The observed endpoints at this port, spoken to as this service (None: whatever the service).
+
+    More than one where the device's name led to several addresses. Two services on one port are one endpoint.
+    """
+    return [
+        seen
+        for seen in map(as_mapping, as_list(visit.facts.get("endpoints")))
+        if seen.get("port") == port
+        and (service is None or seen.get("service") in (None, service) or service in as_list(seen.get("services")))
+    ]
+
+
 def endpoint_seen(visit: Visit, port: Any, service: Any) -> Mapping[str, Any] | None:
-    """The observed endpoint at this port, spoken to as this service (None: whatever the service); None if unseen."""
-    for entry in as_list(visit.facts.get("endpoints")):
-        seen = as_mapping(entry)
-        if seen.get("port") == port and (service is None or seen.get("service") in (None, service)):
-            return seen
-    return None
+    """The first of them; None if unseen."""
+    return next(iter(endpoints_seen(visit, port, service)), None)
+
+
+def broke_off_at(visit: Visit, seen: Mapping[str, Any]) -> bool:
+    """Whether the visit was broken off while it looked at this endpoint: the one that died, else the last one."""
+    if not visit.aborted:
+        return False
+    died = visit.facts.get("died_port")
+    if died is not None:
+        return bool(seen.get("port") == died)
+    begun = [entry for entry in map(as_mapping, as_list(visit.facts.get("endpoints"))) if entry]
+    return bool(begun) and begun[-1] is seen

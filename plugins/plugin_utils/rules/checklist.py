@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the biomed.cert_hygiene authors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The checklist: 18 checks, and for each the closed list of reasons a finding may give.
+"""The checklist: 19 checks, and for each the closed list of reasons a finding may give.
 
 One table (data/checklist.yml) holds what a reason means: status, severity, owner, and its words in French and
 English. The code names reasons; it never decides what they weigh.

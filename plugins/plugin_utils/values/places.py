@@ -17,7 +17,8 @@ PEER_PREFIX = f"{PEER}:"
 def place_label(kind: str, place: Mapping[str, Any]) -> str:
     """How a place is called in findings, the same wherever one is named.
 
-    ENDPOINT:     {service, port} of the device itself: "https:443"
+    ENDPOINT:     {service, port} of the device itself: "https:443"; with an address, where its name has several:
+                  "https:443@192.0.2.7"
     PEER:         {names, address, port} of a server that it talks to: "peer:pacs.hopital.example:2762"
     CLIENT, FILE: {path} of a certificate file, which the device uses as a client or otherwise: "client:/path"
     """
@@ -27,7 +28,8 @@ def place_label(kind: str, place: Mapping[str, Any]) -> str:
     if kind == PEER:
         names = declared_names(place)
         return f"{PEER_PREFIX}{clean_text(names[0] if names else place.get('address'))}:{port}"
-    return f"{clean_text(place.get('service') or 'tls')}:{port}"
+    address = f"@{clean_text(place['address'])}" if place.get("address") else ""
+    return f"{clean_text(place.get('service') or 'tls')}:{port}{address}"
 
 
 def peer_key(peer: Mapping[str, Any]) -> str:

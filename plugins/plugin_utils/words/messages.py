@@ -9,8 +9,8 @@ missing, and a name that nobody knows is shown as it is: nothing here raises, sa
 
 Places in a text are {path:kind}. The path is looked up in the finding's `observed`, then `expected`, then the finding
 itself; the kind says how to write the value: date, instant, days, elapsed (days of the past), span (seconds), offset
-(a clock's), versions, ports, key, list, visit, sources (that disagree), failures (of TLS, in logs); none for plain
-text.
+(a clock's), versions, ports, key, list, visit, sources (that disagree), failures (of TLS, in logs), clients (that are
+shown a chain); none for plain text.
 """
 
 from __future__ import annotations
@@ -101,6 +101,17 @@ def _failures(value: Any, language: str) -> str:
     return list_text(told, language)
 
 
+def _clients(value: Any, language: str) -> str:
+    """The clients that are shown a chain: "TLS 1.2, clé RSA, nom echo-004.hopital.example"."""
+    hello = as_mapping(value)
+    told = [label_text("version", hello["version"], language)] if hello.get("version") else []
+    if hello.get("key") in ("rsa", "ecdsa"):
+        told.append(phrase("client_key", language).format(key=clean_text(hello["key"]).upper()))
+    name = clean_text(hello.get("server_name") or "")
+    told.append(phrase("client_name", language).format(name=name) if name else phrase("client_no_name", language))
+    return ", ".join(told)
+
+
 _KINDS: dict[str, Callable[[Any, str], str]] = {
     "": _plain,
     "date": date_text,
@@ -114,6 +125,7 @@ _KINDS: dict[str, Callable[[Any, str], str]] = {
     "list": lambda value, language: list_text([_plain(item, language) for item in items_of(value)], language),
     "sources": _sources,
     "failures": _failures,
+    "clients": _clients,
     "visit": lambda value, language: label_text("visit_reason", value, language) if value else missing_text(language),
 }
 

@@ -95,6 +95,14 @@ def base() -> dict[str, Any]:
             "service": "https",
             "outcome": "tls",
             "versions": versions,
+            "negotiated": {
+                "version": "TLSv1.3",
+                "cipher": "TLS_AES_128_GCM_SHA256",
+                "group": "x25519",
+                "signature_algorithm": "rsa_pss_rsae_sha256",
+            },
+            "handshake": "completed",
+            "key_proof": "proved",
             "trust": {"status": "trusted", "anchor": "CN=Hospital Root", "detail": ""},
         },
         "leaf": certificate(
@@ -129,12 +137,26 @@ def observation(parts: Mapping[str, Any]) -> dict[str, Any]:
     return visit
 
 
+def further_chain(parts: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Another chain of the same endpoint: by default that of the other key, under the same name."""
+    hello = {"version": "TLSv1.3", "key": "any", "server_name": parts["card"]["names"][0]}
+    return {
+        "shown_to": {**hello, **{key: changes[key] for key in hello.keys() & changes.keys()}},
+        "chain": [merged(parts["leaf"], changes.get("leaf", {})), parts["issuing"]],
+        "trust": merged(parts["seen"]["trust"], changes.get("trust", {})),
+    }
+
+
 def scene(row: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The card and the observations that a row describes."""
     healthy = base()
     if row.keys() & {"login", "access", "appliance"}:
         healthy["card"] = merged(healthy["card"], LOGINS["card"])
     parts = {key: merged(value, row.get(key, {})) for key, value in healthy.items()}
+    if "path" in row:
+        parts["seen"]["trust"]["path"] = [{**parts["leaf"], "role": "device"}, *row["path"][1:]]
+    if "further" in row:
+        parts["seen"]["further_chains"] = [further_chain(parts, changes) for changes in row["further"]]
     card = parts["card"]
     seen = [] if row.get("lost") else [observation(parts)]
     if "peer" in row:
@@ -260,7 +282,7 @@ def test_findings_come_in_the_order_of_the_checklist_then_of_the_endpoints() -> 
     expected = ["dicom:2762", "https:443", "peer:pacs.hopital.example:2762"]
     for check in ENDPOINT_CHECKS:
         assert [item["endpoint"] for item in found if item["check"] == check] == expected
-    assert len(found) == 6 * 3 + 12
+    assert len(found) == 7 * 3 + 12
     assert found == assess_device(card, list(reversed(seen)), load_policy(), NOW)
 
 
@@ -274,8 +296,8 @@ def test_a_device_that_is_only_a_client_is_not_compliant_by_silence() -> None:
     found = judged({"card": {"endpoints": [], "names": []}, "peer": {}})
     own = [item for item in found if item["check"] in ENDPOINT_CHECKS and item["endpoint"] is None]
     peers = [item for item in found if item["check"] in ENDPOINT_CHECKS and item["endpoint"] is not None]
-    assert {item["reason"] for item in own} == {"endpoint_not_declared"} and len(own) == 6
-    assert {item["status"] for item in peers} == {"pass"} and len(peers) == 6
+    assert {item["reason"] for item in own} == {"endpoint_not_declared"} and len(own) == 7
+    assert {item["status"] for item in peers} == {"pass"} and len(peers) == 7
 
 
 def test_the_latest_visit_counts() -> None:
@@ -316,7 +338,7 @@ def test_a_fleet_gives_each_device_its_own_and_its_peers_observations() -> None:
     card, seen = scene({"peer": {"leaf": {"not_after": "2026-11-01T00:00:00Z"}}})
     other = {**card, "name": "echo-005"}
     found = assess_devices([card, other], seen, load_policy(), NOW)
-    assert [item["device"] for item in found] == ["echo-004"] * 24 + ["echo-005"] * 24
+    assert [item["device"] for item in found] == ["echo-004"] * 26 + ["echo-005"] * 26
     expired = [(item["device"], item["endpoint"]) for item in found if item["reason"] == "expired"]
     assert expired == [("echo-004", "peer:pacs.hopital.example:2762"), ("echo-005", "peer:pacs.hopital.example:2762")]
 

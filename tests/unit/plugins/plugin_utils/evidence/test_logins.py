@@ -70,6 +70,7 @@ def network() -> dict[str, Any]:
                     **dict.fromkeys(("SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1"), refused),
                     **dict.fromkeys(("TLSv1.2", "TLSv1.3"), accepted),
                 },
+                "negotiated": {"version": "TLSv1.3", "cipher": "TLS_AES_128_GCM_SHA256"},
                 "chain": [leaf()],
                 "trust": {"status": "trusted", "anchor": "CN=Hospital Root", "detail": ""},
             }
@@ -171,7 +172,7 @@ def test_a_device_that_was_looked_at_whole_is_compliant_and_one_can_tell_why() -
         **dict.fromkeys(
             (
                 "certificate_validity", "certificate_signature", "certificate_key", "certificate_trust",
-                "certificate_name", "tls_versions",
+                "certificate_name", "tls_versions", "tls_cipher",
             ),
             "network",
         ),

@@ -21,7 +21,7 @@ KEYS = {
     "renewal_window", "plan_days", "urgent_days", "plan_fraction", "urgent_fraction", "clock_offset_tolerance",
     "clock_agreement_slack", "clock_epoch_last_year", "min_rsa_bits", "min_ec_bits", "allowed_key_types",
     "weak_signature_hashes", "obsolete_tls_versions", "insecure_services", "observation_max_age_days",
-    "tls_failures_repeated", "config_backup_max_age_days", "trust_store_roots",
+    "tls_failures_repeated", "config_backup_max_age_days", "trust_store_roots", "cipher_preset",
 }  # fmt: skip
 
 
@@ -148,3 +148,10 @@ def test_every_key_is_described(language: str) -> None:
 def test_a_policy_of_no_language() -> None:
     with pytest.raises(ValueError, match="language"):
         describe_policy("de")
+
+
+def test_every_preset_of_the_policy_has_its_rules() -> None:
+    presets = load_data("checks/cipher_presets")
+    assert list(presets) == load_data("rules/policy")["cipher_preset"]["choices"]
+    for preset in presets.values():
+        assert set(preset) == {"refused", "min_dh_bits", "min_ec_bits", "title"}
