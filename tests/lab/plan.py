@@ -17,6 +17,7 @@ NETWORK_CHECKS = (
     "certificate_validity",
     "certificate_signature",
     "certificate_key",
+    "tls_cipher",
     "certificate_trust",
     "certificate_name",
     "tls_versions",

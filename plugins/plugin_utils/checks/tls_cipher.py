@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import EndpointFacts
@@ -29,11 +29,11 @@ _BROKEN = {
     "cipher_des": re.compile(r"_DES_CBC(_|$)"),
     "cipher_rc4": re.compile(r"_RC4_"),
 }
-#: Flaws that a preset of the policy names.
-_OUTDATED = {
-    "small_blocks": re.compile(r"_3DES_|_IDEA_|_RC2_"),
+#: Flaws that a preset of the policy names: of any suite that is accepted, …
+_OUTDATED = {"small_blocks": re.compile(r"_3DES_|_IDEA_|_RC2_"), "md5": re.compile(r"_MD5$")}
+#: … or only of the one that a usual client is given: it is harmless where both sides can do better, and do.
+_GIVEN = {
     "cbc_sha1": re.compile(r"_CBC_SHA$"),
-    "md5": re.compile(r"_MD5$"),
     "static_rsa": re.compile(r"^TLS_RSA_WITH_"),
     "static_dh": re.compile(r"^TLS_(DH|ECDH)_(RSA|DSS|ECDSA)_"),
 }
@@ -61,6 +61,12 @@ def _small_group(name: str | None, limits: Mapping[str, Any]) -> bool:
         return digits is not None and int(digits[0]) < limits["min_dh_bits"]
     bits = _CURVE_BITS.get(name.lower()) or int(digits[0] if digits else 0)
     return bool(bits < limits["min_ec_bits"])
+
+
+def _is_outdated(suite: str, given: bool, refused: Iterable[str]) -> bool:
+    """Whether a suite has one of the flaws that the preset refuses; `given`: a usual client is given it."""
+    flaws = {**_OUTDATED, **_GIVEN} if given else _OUTDATED
+    return any(flaws[flaw].search(suite) for flaw in refused if flaw in flaws)
 
 
 def judge_cipher(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
@@ -95,7 +101,7 @@ def judge_cipher(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
         suites = [suite for suite in found if pattern.search(suite)]
         if suites:
             return Verdict(reason, {**observed, "suites": suites[:MAX_ITEMS]}, expected)
-    outdated = [suite for suite in found if any(_OUTDATED[flaw].search(suite) for flaw in limits["refused"])]
+    outdated = [suite for suite in found if _is_outdated(suite, suite == observed["cipher"], limits["refused"])]
     if outdated:
         return Verdict("cipher_outdated", {**observed, "suites": outdated[:MAX_ITEMS]}, expected)
     if _small_group(group, limits):

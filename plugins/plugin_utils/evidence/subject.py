@@ -123,7 +123,7 @@ def _own_facts(device: Mapping[str, Any], visit: Visit) -> tuple[EndpointFacts, 
     for item in as_list(declared):
         entry = as_mapping(item)
         port, service = entry.get("port"), entry.get("service")
-        for seen in endpoints_seen(visit, port, service) or [None]:
+        for seen in endpoints_seen(visit, port, service) or (None,):
             # Two services on one port are one endpoint, under the name of the first.
             if seen is None or not any(seen is facts.seen for facts in found):
                 place = {"service": service or (seen or {}).get("service"), "port": port, **_address(seen)}
