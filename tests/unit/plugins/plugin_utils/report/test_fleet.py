@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import pytest
 from unit.small_hospital import NOW, Page, hospital, original, plain, summary
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary import summarize
@@ -72,3 +74,17 @@ def test_the_first_page_leads_to_both_languages(report: Path) -> None:
     page = Page(report / "index.html")
     assert {str(link["href"]) for link in page.all("a")} == {"fr/index.html", "en/index.html"}
     assert [attrs["lang"] for attrs in page.all("section")] == ["fr", "en"]
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_on_a_phone_each_table_is_cards_and_each_cell_has_its_label(report: Path, language: str) -> None:
+    source = (report / language / "index.html").read_text(encoding="utf-8")
+    tables = re.findall(r"<table([^>]*)>\s*<thead><tr>(.*?)</tr>", source, re.DOTALL)
+    assert {name for attributes, _head in tables for name in attributes.split('"')[1].split()} == {
+        *("cards", "fleet", "how", "wards"),
+    }
+    for attributes, head in tables:
+        cards, name = attributes.split('"')[1].split()
+        assert cards == "cards"
+        labelled = re.findall(rf"\.{name} td:nth-child\((\d+)\)::before", source)
+        assert labelled == [str(number) for number in range(2, head.count("<th ") + 1)], name

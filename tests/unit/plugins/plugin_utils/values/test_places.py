@@ -28,6 +28,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places 
         (ENDPOINT, {"service": "di\u202ecom", "port": 104}, "di[U+202E]com:104"),
         (PEER, {"names": ["pacs.example", "pacs"], "address": "10.0.0.1", "port": 2762}, "peer:pacs.example:2762"),
         (PEER, {"names": [], "address": "10.0.0.1", "port": 2762}, "peer:10.0.0.1:2762"),
+        (PEER, {"names": ["a\u202eb"], "port": 443}, "peer:a[U+202E]b:443"),
         (PEER, {"names": [None, ""], "address": "2001:db8::1", "port": 443}, "peer:2001:db8::1:443"),
         (CLIENT, {"path": "/etc/ssl/device.pem"}, "client:/etc/ssl/device.pem"),
         (FILE, {"path": "*"}, "file:*"),
