@@ -57,13 +57,22 @@ def test_details_are_words(values: dict[str, Any], fr: str, en: str) -> None:
     assert [text for _name, text in value_rows(values, load_words("en"))] == [en]
 
 
+# What makes a problem in that room, and which of status and cause its arguments are.
+MAKERS = {
+    "Problem": ("status", "cause"),
+    "problem": ("cause",),
+    "unfit": ("cause",),
+    "_refused": ("link", "cause"),
+}
+
+
 def told_by_trust() -> set[tuple[str, str]]:
     """(kind, code) of every status and cause that the room trust writes as a literal."""
     found = set()
     for path in Path(str(trust.__path__[0])).glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Problem":
-                for kind, argument in zip(("status", "cause"), node.args, strict=False):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MAKERS:
+                for kind, argument in zip(MAKERS[node.func.id], node.args, strict=False):
                     found |= {(kind, leaf.value) for leaf in ast.walk(argument) if isinstance(leaf, ast.Constant)}
     return {(kind, code) for kind, code in found if not code.startswith("_")}
 
