@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import pytest
 from lab.places import remove_sockets
@@ -36,15 +36,19 @@ TOGETHER = (
     "test_hostile_servers.py",
     "test_installed.py",
 )
-#: Parameters that stand for a server which is started once for all tests that name it.
-STARTED_ONCE = ("server", "stack_ports")
-#: Those that `make test` runs; what the others need takes long to install.
+#: A server is started once for all tests that name it. `make test` runs the fast ones; the others are slow to install.
 FAST_SERVERS = ("aiosmtpd", "dcmtk", "gnutls", "java", "nginx", "openssl", "stunnel")
+SLOW_SERVERS = (
+    *("dovecot", "mariadb", "postfix", "postgresql", "slapd", "vsftpd", "xrdp"),
+    *("mbedtls", "node", "node-0.8-openssl-1.0.0m", "openssl-1.0.2e"),
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """SIGTERM is Ctrl-C here: fixtures take down what they built. Only once, so that nothing disturbs them then."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if config.pluginmanager.hasplugin("xdist"):
+        config.pluginmanager.register(Groups(), "groups")
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
@@ -57,26 +61,43 @@ def pytest_unconfigure() -> None:
     remove_sockets()
 
 
-@pytest.hookimpl(wrapper=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Mark each test with the kind that its folder says, and with its group."""
-    here = Path(__file__).parent
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with the kind that its folder says."""
     for item in items:
-        folder = item.path.relative_to(here).parts[0]
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
         if folder in KINDS:
             item.add_marker(KINDS[folder])
-        if item.path.parent.name == "integration" and item.path.name in FILES:
+        if folder == "integration" and item.path.name in FILES:
             item.add_marker(FILES[item.path.name])
-        server = _server(item) if folder == "servers" else ""
-        if server and server not in FAST_SERVERS:
+        if folder == "servers" and server_of(item.nodeid) in SLOW_SERVERS:
             item.add_marker("slow_install")
-        group = item.path.stem if folder == "gateways" or item.path.name in TOGETHER else server
-        if group:
-            item.add_marker(pytest.mark.xdist_group(group))
-    yield
 
 
-def _server(item: pytest.Item) -> str:
-    parameters = getattr(item, "callspec", None)
-    named = [parameters.params[name] for name in STARTED_ONCE if name in parameters.params] if parameters else []
-    return str(named[0]) if named else ""
+def server_of(nodeid: str) -> str:
+    """The server that a test of tests/servers names in its parameters; "" where it names none."""
+    parameters = nodeid.partition("[")[2]
+    named = [name for name in (*FAST_SERVERS, *SLOW_SERVERS) if name in parameters]
+    return max(named, key=len, default="")
+
+
+def group_of(nodeid: str) -> str:
+    """What a test shares with others: its file's laboratory, or its server. Its own name where it stands alone."""
+    path = Path(nodeid.partition("::")[0])
+    if path.parent.name == "gateways" or path.name in TOGETHER:
+        return str(path)
+    return (server_of(nodeid) if path.parent.name == "servers" else "") or nodeid
+
+
+class Groups:
+    """Keeps a group on one worker. By the names of the tests: pytest-xdist's own marker is lost with pytest 9.2."""
+
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        if config.getvalue("dist") != "loadgroup":
+            return None
+        from xdist.scheduler import LoadScopeScheduling
+
+        class Scheduling(LoadScopeScheduling):  # type: ignore[misc, unused-ignore]
+            def _split_scope(self, nodeid: str) -> str:
+                return group_of(nodeid)
+
+        return Scheduling(config, log)

@@ -67,7 +67,7 @@ def test_pip_s_settings_reach_the_sanity_tests(noxfile: ModuleType) -> None:
 
 
 def test_what_belongs_together_stays_on_one_worker(tmp_path: Path) -> None:
-    """pytest-xdist reads the groups that tests/conftest.py gives: with some versions of pytest it does not."""
+    """By the scheduler of tests/conftest.py: with some versions of pytest, pytest-xdist's own finds no group."""
     shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
     (tmp_path / "gateways").mkdir()
     told = tmp_path / "workers"
