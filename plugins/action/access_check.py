@@ -105,7 +105,7 @@ class ActionModule(VantageAction):
         if card["invalid"]:
             raise NotAsked("inventory_invalid", card["invalid"])
         if not card["consent"]:
-            raise NotAsked("consent_missing")
+            raise NotAsked(card["consent_reason"], card["consent_detail"] or "")
         if card["in_use"] is not False:
             said = "device_in_use is not recorded" if card["in_use"] is None else "device_in_use is true"
             raise NotAsked("device_in_use", f"{said}: passwords are tried only where it is false")

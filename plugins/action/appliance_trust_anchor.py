@@ -133,7 +133,10 @@ class ActionModule(VantageAction):
         variables = HostVariables(self._vars["hostvars"], self._device)
         try:
             self._plan: DevicePlan = device_plan(
-                device_card(self._device, variables), variables, book, options["known_hosts"]
+                device_card(self._device, variables, datetime.now(timezone.utc)),
+                variables,
+                book,
+                options["known_hosts"],
             )
         except NotAsked as problem:
             raise RootsProblem(problem.detail or _WHY.get(problem.reason, problem.reason)) from None

@@ -113,26 +113,29 @@ class ActionModule(VantageAction):
     def _cards(self, devices: list[Any], hostvars: Mapping[str, Any]) -> list[dict[str, Any]]:
         cards = []
         names: set[str] = set()
+        now = datetime.now(timezone.utc)
         for position, device in enumerate(devices):
             if isinstance(device, Mapping):
                 if not isinstance(device.get("name"), str) or not device["name"]:
                     raise self.failure(f"devices[{position}] has no name.")
-                card = card_from_dictionary(device)
+                card = card_from_dictionary(device, now)
             elif isinstance(device, str):
                 if device not in hostvars:
                     raise self.failure(
                         f"devices[{position}]: '{device}' is not in the inventory; "
                         "give an inventory name, or a dictionary with name, address and consent."
                     )
-                card = device_card(device, HostVariables(hostvars, device))
+                card = device_card(device, HostVariables(hostvars, device), now)
             else:
                 raise self.failure(f"devices[{position}] must be an inventory name or a dictionary, not {device!r}.")
             if card["name"] in names:
                 raise self.failure(f"the device name '{card['name']}' is given twice.")
             names.add(card["name"])
-            if card["invalid"]:
-                self.warn(f"{card['name']} is left out: {card['invalid']}")
+            problem = card["invalid"] or card["consent_detail"]
+            if problem:
+                self.warn(f"{card['name']} is left out: {problem}")
             cards.append(card)
+        self.tell_misspelt((name for name in devices if isinstance(name, str)), hostvars)
         return cards
 
     def _revocation_lists(self, sources: list[str]) -> list[Any]:
@@ -212,7 +215,7 @@ class ActionModule(VantageAction):
         if card["invalid"]:
             return unvisited(card["name"], vantage, at, "skipped", "inventory_invalid", card["invalid"])
         if not card["consent"]:
-            return unvisited(card["name"], vantage, at, "skipped", "consent_missing")
+            return unvisited(card["name"], vantage, at, "skipped", card["consent_reason"], card["consent_detail"])
         if card["name"] not in raw:
             return unvisited(card["name"], vantage, at, "skipped", "vantage_lost")
         try:

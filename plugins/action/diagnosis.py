@@ -71,10 +71,10 @@ class ActionModule(ActionBase):
         if os.path.lexists(os.path.join(dest.path, "summary.json")):
             raise ValueError(refusal("other_report", language, path=dest.path))
         message = _message(options, language)
-        card = card_from_dictionary(_plain(options["device"]))
+        now = datetime.now(timezone.utc)
+        card = card_from_dictionary(_plain(options["device"]), now)
         if card["invalid"]:
             raise ValueError(f"device: {card['invalid']}")
-        now = datetime.now(timezone.utc)
         live = diagnose_live(
             card,
             _observations(card, options["observations"]),

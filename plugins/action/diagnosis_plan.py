@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -40,7 +41,7 @@ class ActionModule(ActionBase):
         name, language = options["device"], own_language(options["language"], os.environ)
         variables = HostVariables(hostvars, name) if name in hostvars else None
         try:
-            plan = diagnosis_plan(name, variables, hostvars, options["peer"], language)
+            plan = diagnosis_plan(name, variables, hostvars, options["peer"], language, datetime.now(timezone.utc))
             _check_readable(options["error_file"], language)
         except PlanRefused as refused:
             result.update(failed=True, msg=str(refused))

@@ -95,7 +95,8 @@ class ActionModule(ActionBase):
         return result
 
     def _report(self, options: dict[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
-        names, given = _devices(options["devices"])
+        now = _now(options["now"])
+        names, given = _devices(options["devices"], now)
         dest = look_at(options["dest"])
         attestations, refused = _attestations(options["attestations"], dest)
         waivers, refused_waivers = _waivers(options["waivers"], dest)
@@ -103,7 +104,7 @@ class ActionModule(ActionBase):
             policy=load_policy(_plain(options["policy"])),
             attestations=attestations,
             waivers=waivers,
-            now=_now(options["now"]),
+            now=now,
         )
         mode = _mode(options["mode"])
         hostvars = task_vars.get("hostvars", {})
@@ -119,7 +120,7 @@ class ActionModule(ActionBase):
             self._read(options["observations"], observations, dest)
             with (Preview if checking else Staging)(dest, mode) as out:
                 fleet = build_report(
-                    _cards(names, given, hostvars),
+                    _cards(names, given, hostvars, now),
                     observations,
                     rules,
                     options["language"],
@@ -255,7 +256,7 @@ def _refusals(name: str, problems: Sequence[str]) -> list[str]:
     return shown
 
 
-def _devices(entries: Sequence[Any]) -> tuple[list[str], dict[str, dict[str, Any]]]:
+def _devices(entries: Sequence[Any], now: datetime) -> tuple[list[str], dict[str, dict[str, Any]]]:
     """Return the devices' names in order, and the cards of those that were given as dictionaries."""
     names: dict[str, None] = {}
     given: dict[str, dict[str, Any]] = {}
@@ -272,24 +273,25 @@ def _devices(entries: Sequence[Any]) -> tuple[list[str], dict[str, dict[str, Any
         if name in names:
             raise ReportError(f"devices: '{visible(name, 100)}' is there twice: leave one out.")
         names[str(name)] = None
-        given[str(name)] = _card(_plain(entry))
+        given[str(name)] = _card(_plain(entry), now)
     return list(names), given
 
 
-def _card(device: dict[str, Any]) -> dict[str, Any]:
+def _card(device: dict[str, Any], now: datetime) -> dict[str, Any]:
     """Check a device given as a dictionary; what it does not speak of stays unsaid (it is not 'none')."""
-    card = card_from_dictionary({"address": "unknown", **device})
-    card = {key: value for key, value in card.items() if key in device or key in ("name", "invalid")}
+    card = card_from_dictionary({"address": "unknown", **device}, now)
+    kept = {*device, "name", "invalid", *(("consent_reason", "consent_detail") if "consent" in device else ())}
+    card = {key: value for key, value in card.items() if key in kept}
     if device.get("invalid"):
         card["invalid"] = str(device["invalid"])
     return card
 
 
 def _cards(
-    names: Sequence[str], given: Mapping[str, dict[str, Any]], hostvars: Mapping[str, Any]
+    names: Sequence[str], given: Mapping[str, dict[str, Any]], hostvars: Mapping[str, Any], now: datetime
 ) -> Iterator[dict[str, Any]]:
     for name in names:
-        yield given[name] if name in given else _plain(device_card(name, HostVariables(hostvars, name)))
+        yield given[name] if name in given else _plain(device_card(name, HostVariables(hostvars, name), now))
 
 
 def _now(value: Any) -> datetime:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -32,6 +33,8 @@ class ActionModule(ActionBase):
         for name in options["devices"]:
             if name not in hostvars:
                 raise AnsibleActionFail(f"visit_plan: '{name}' is not in the inventory; give inventory names.")
-        plan = visit_plan((name, HostVariables(hostvars, name)) for name in options["devices"])
+        plan = visit_plan(
+            ((name, HostVariables(hostvars, name)) for name in options["devices"]), datetime.now(timezone.utc)
+        )
         result.update(changed=False, **plan)
         return result

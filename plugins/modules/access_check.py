@@ -132,7 +132,8 @@ observations:
       V(locked_out), V(limit_reached), V(no_answer) or V(not_tried). C(admin_interface) has one for each place, as
       V(anonymous) and as V(clinical), with V(accepted), V(refused), V(no_answer) or V(not_tried). C(detail) says why.
     - C(outcome) V(observed), V(unreachable) (C(reason) V(name_not_resolved) or V(no_answer)), V(skipped) (never
-      contacted, V(consent_missing), V(device_in_use), V(inventory_invalid), V(profile_missing), V(nothing_to_try) or
+      contacted, V(consent_missing), V(consent_future), V(consent_lapsed), V(consent_invalid),
+      V(device_in_use), V(inventory_invalid), V(profile_missing), V(nothing_to_try) or
       V(paramiko_missing)) or V(aborted) (V(host_key_unknown), V(host_key_mismatch), V(certificate_refused), V(no_ssh),
       V(no_tls), V(no_http), V(no_ftp), V(no_common_algorithm), V(stopped_answering), V(answer_too_long),
       V(visit_time_over), V(address_busy), V(vantage_lost) or V(unexpected)). What was answered before counts.

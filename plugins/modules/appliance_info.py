@@ -107,7 +107,8 @@ observations:
   description:
     - One observation per device, in the order of O(devices). Empty with O(dest).
     - C(outcome) V(observed), V(unreachable) (C(reason) V(name_not_resolved) or V(no_answer)), V(skipped) (never
-      contacted, V(consent_missing), V(inventory_invalid), V(profile_missing), V(paramiko_missing),
+      contacted, V(consent_missing), V(consent_future), V(consent_lapsed), V(consent_invalid),
+      V(inventory_invalid), V(profile_missing), V(paramiko_missing),
       V(openssh_missing), V(key_unusable) or V(not_recorded)) or V(aborted) (V(host_key_unknown),
       V(host_key_mismatch), V(certificate_refused), V(no_ssh), V(no_tls), V(no_http), V(no_common_algorithm),
       V(login_refused), V(prompt_missing), V(stopped_answering), V(answer_too_long), V(visit_time_over),

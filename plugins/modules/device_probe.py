@@ -18,7 +18,8 @@ description:
     connections for all the facts of a modern HTTPS device, no hello over 255 bytes, only declared addresses and ports,
     and a device that stops answering during its visit is left alone at once.
   - A device without recorded consent is never sent a packet. Its observation has the outcome V(skipped) and the reason
-    V(consent_missing).
+    V(consent_missing); a consent that is still to come, has lapsed or cannot be read is none (V(consent_future),
+    V(consent_lapsed), V(consent_invalid)), and C(detail) says what is wrong with it.
   - The vantage needs Python 3.9 or newer and nothing else. Certificates are read, and trust and names compared, on the
     control node, which needs the C(cryptography) library.
 options:
@@ -29,9 +30,12 @@ options:
         C(device_endpoints), C(device_ports_watch), C(device_peers), C(device_probe_consent) and so on), and the servers
         in C(device_peers) are visited too, each once, as devices named C(peer:<address>:<port>).
       - A dictionary has the keys C(name) (required, unique), C(address) (required), C(names), C(endpoints), C(ports),
-        C(sntp) and C(consent). C(consent) must be true for the device to be visited.
+        C(sntp) and C(consent). C(consent) must be true, or a record as in C(device_probe_consent), for the device to be
+        visited.
       - A device whose description cannot be used is skipped with the reason V(inventory_invalid) and a sentence that
-        names the variable; the others are visited.
+        names the variable; the others are visited. An address that is no device's (V(0.0.0.0), broadcast, multicast,
+        link-local without a zone, a whole, hexadecimal or octal number) is such a mistake, and so is V(host:port).
+      - Host variables that nobody reads and that are nearly one of the documented ones are told.
     type: list
     elements: raw
     required: true

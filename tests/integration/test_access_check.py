@@ -148,7 +148,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 def judged(checked: Told, name: str, host: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """check -> (status, reason), as the audit judges this observation."""
-    card = device_card(name, {"device_probe_consent": CONSENT, "device_in_use": False, **host})
+    card = device_card(
+        name, {"device_probe_consent": CONSENT, "device_in_use": False, **host}, datetime.now(timezone.utc)
+    )
     findings = assess_device(card, [checked.observations[name]], load_policy({}), datetime.now(timezone.utc))
     return {finding["check"]: (finding["status"], finding["reason"]) for finding in findings}
 

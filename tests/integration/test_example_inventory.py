@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,9 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
 
 
 def test_every_device_of_the_example_has_a_usable_card(hosts: dict[str, dict[str, Any]]) -> None:
-    cards = {name: inventory.device_card(name, variables) for name, variables in hosts.items()}
+    cards = {
+        name: inventory.device_card(name, variables, datetime.now(timezone.utc)) for name, variables in hosts.items()
+    }
     assert {name: card["invalid"] for name, card in cards.items()} == dict.fromkeys(cards)
     assert {name for name, card in cards.items() if not card["consent"]} == {"monitor-017"}
     assert cards["mri-002"]["address"] == "192.0.2.12"

@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.address_guard import AddressClaim
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.addresses import why_no_device
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.event_loop import EventLoop, sleep_until
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit.device import DeviceVisit, Settings
 
@@ -39,7 +40,9 @@ def _resolve(address: str) -> tuple[int, str] | None:
         pass
     try:
         found = socket.getaddrinfo(address, None, type=socket.SOCK_STREAM)
-        return _numeric(str(found[0][4][0]))
+        numeric = str(found[0][4][0])
+        # A name server that blocks a name may say 0.0.0.0, which is this machine.
+        return None if why_no_device(numeric) else _numeric(numeric)
     except (OSError, ValueError):
         return None
 

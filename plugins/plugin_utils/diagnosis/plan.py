@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.page import refusal
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import (
-    card_from_dictionary,
-    device_card,
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import device_card
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.fields import (
+    CardError,
+    Variables,
+    as_peers,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.fields import Variables
 
 #: Ports whose service is known by their number -> service; for others plain TLS is spoken.
 _SERVICES = {443: "https", 8443: "https", 2762: "dicom", 2575: "mllp", 636: "ldaps", 8883: "mqtts"}
@@ -24,7 +26,12 @@ class PlanRefused(ValueError):
 
 
 def diagnosis_plan(
-    name: str, variables: Variables | None, known: Mapping[str, Any], peer: str | None, language: str
+    name: str,
+    variables: Variables | None,
+    known: Mapping[str, Any],
+    peer: str | None,
+    language: str,
+    now: datetime,
 ) -> dict[str, Any]:
     """{"device": the card, with the peers that are looked at, "vantage": a host, "targets": for path_info}.
 
@@ -36,11 +43,13 @@ def diagnosis_plan(
     """
     if variables is None:
         raise PlanRefused(refusal("unknown_device", language, device=name))
-    card = device_card(name, variables)
+    card = device_card(name, variables, now)
     if card["invalid"]:
         raise PlanRefused(refusal("invalid", language, device=name, detail=card["invalid"]))
     if not card["consent"]:
-        raise PlanRefused(refusal("no_consent", language, device=name))
+        raise PlanRefused(
+            refusal("no_consent", language, device=name, detail=card["consent_detail"] or "device_probe_consent")
+        )
     # What listens beside TLS is the audit's business: the fewest connections that give the facts.
     card["ports"] = []
     if peer:
@@ -66,8 +75,7 @@ def _peer(card: Mapping[str, Any], text: str, language: str) -> dict[str, Any]:
             return dict(declared)
     number = int(port) if port.isascii() and port.isdigit() and len(port) < 6 else 0
     entry = {"address": host, "port": number, "service": _SERVICES.get(number, "tls")}
-    checked = card_from_dictionary({"name": "peer", "address": "192.0.2.1", "peers": [entry]})
-    if checked["invalid"] or not host:
-        raise PlanRefused(refusal("bad_peer", language, peer=text))
-    found: dict[str, Any] = checked["peers"][0]
-    return found
+    try:
+        return as_peers([entry])[0]
+    except CardError:
+        raise PlanRefused(refusal("bad_peer", language, peer=text)) from None

@@ -15,7 +15,12 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import Visit, device_visit, newest
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import (
+    NO_CONSENT,
+    Visit,
+    device_visit,
+    newest,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_mapping, clean_text
 
 LOGIN_SOURCES = ("gateway", "appliance")
@@ -127,5 +132,5 @@ def device_access(
 
 def _unusable(reason: str, source: str, visit: Visit) -> Verdict:
     """Why what was tried does not count; `reason` where the visit itself has nothing more precise."""
-    plain = visit.missing in ("not_observed", "consent_missing", "inventory_invalid")
+    plain = visit.missing in ("not_observed", "inventory_invalid", *NO_CONSENT)
     return Verdict(reason if plain else visit.missing, dict(visit.context), source=source)

@@ -15,6 +15,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instant
 
 # An observation may be a little ahead of `now`: the clocks of two machines, or `now` given as a plain date.
 _FUTURE_ALLOWED = timedelta(days=1)
+#: Why nobody's consent allowed the visit.
+NO_CONSENT = ("consent_missing", "consent_future", "consent_lapsed", "consent_invalid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,15 @@ def device_visit(
 ) -> Visit:
     """What the visit of the device itself allows to say."""
     if observation is None:
-        return Visit({}, None, "consent_missing" if device.get("consent") is False else "not_observed")
+        if device.get("consent") is not False:
+            return Visit({}, None, "not_observed")
+        reason = device.get("consent_reason")
+        return Visit(
+            {},
+            None,
+            reason if reason in NO_CONSENT else "consent_missing",
+            {"problem": clean_text(device["consent_detail"])} if device.get("consent_detail") else {},
+        )
     at = observed_at(observation)
     context = _context(observation, at)
     unusable = _unusable(at, policy, now)
@@ -95,7 +105,9 @@ def device_visit(
     reason = observation.get("reason")
     if reason == "inventory_invalid":
         return Visit({}, None, "inventory_invalid", {**context, "problem": context.get("detail")})
-    return Visit({}, None, "consent_missing" if reason == "consent_missing" else "not_observed", context)
+    if reason in NO_CONSENT:
+        return Visit({}, None, reason, {**context, "problem": context.get("detail")})
+    return Visit({}, None, "not_observed", context)
 
 
 def peer_visit(observation: Mapping[str, Any] | None, policy: Mapping[str, Any], now: datetime) -> Visit:

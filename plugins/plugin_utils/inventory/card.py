@@ -10,17 +10,23 @@ variable and the way out, the device is skipped for that reason, and its neighbo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory import fields
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.consent import (
+    Consent,
+    read_consent,
+    read_flag,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.fields import CardError, Variables
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import peer_key
 
 
-def device_card(name: str, variables: Variables) -> dict[str, Any]:
+def device_card(name: str, variables: Variables, now: datetime) -> dict[str, Any]:
     """The card of an inventory host, from its documented host variables (docs/examples/inventory). Never raises.
 
-    `device_address` defaults to `ansible_host`, and that to the inventory name.
+    `now`: when the consent must hold. `device_address` defaults to `ansible_host`, and that to the inventory name.
     """
 
     def read(key: str) -> Any:
@@ -30,13 +36,18 @@ def device_card(name: str, variables: Variables) -> dict[str, Any]:
             return name if value is None else value
         return value
 
-    return _card(name, read, _LABELS, fields.recorded_consent)
+    return _card(name, read, _LABELS, lambda value: read_consent(value, now))
 
 
-def card_from_dictionary(device: Mapping[str, Any]) -> dict[str, Any]:
+def card_from_dictionary(device: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """The card of a device that was given as a dictionary. Never raises for a wrong value."""
     labels = {key: key for key in _LABELS}
-    return _card(str(device.get("name")), lambda key: fields.read_variable(device, key), labels, fields.as_flag)
+    return _card(
+        str(device.get("name")),
+        lambda key: fields.read_variable(device, key),
+        labels,
+        lambda value: read_flag(value, now),
+    )
 
 
 #: card key -> host variable
@@ -67,7 +78,7 @@ _LABELS = {**_HOST_VARIABLES, "groups": "group_names"}
 
 
 def _card(
-    name: str, read: Callable[[str], Any], labels: Mapping[str, str], check_consent: Callable[[Any], bool]
+    name: str, read: Callable[[str], Any], labels: Mapping[str, str], check_consent: Callable[[Any], Consent]
 ) -> dict[str, Any]:
     problems: list[str] = []
 
@@ -80,6 +91,10 @@ def _card(
             problems.append(f"{labels[key]}{text if text.startswith(('[', '.')) else ': ' + text}")
             return default
 
+    try:
+        consent = check_consent(read("consent"))
+    except CardError as error:
+        consent = Consent(False, "consent_invalid", str(error))
     card: dict[str, Any] = {
         "name": name,
         "address": take("address", fields.as_address, None),
@@ -88,7 +103,9 @@ def _card(
         "ports": take("ports", fields.as_ports, []),
         "ports_allowed": take("ports_allowed", lambda value: [port["port"] for port in fields.as_ports(value)], None),
         "peers": take("peers", fields.as_peers, []),
-        "consent": take("consent", check_consent, False),
+        "consent": consent.given,
+        "consent_reason": consent.reason,
+        "consent_detail": consent.detail and f"{labels['consent']}: {consent.detail}",
         "sntp": take("sntp", fields.as_flag, False),
         "class": take("class", fields.as_text, None),
         "criticality": take("criticality", fields.as_criticality, None),

@@ -8,10 +8,13 @@ Each raises `CardError` with a sentence that says what would do; in a list it be
 
 from __future__ import annotations
 
+import difflib
+import ipaddress
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.addresses import why_no_device
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.services import KNOWN_SERVICES
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.fingerprints import plain_fingerprint
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text, parse_limit
@@ -20,6 +23,8 @@ CRITICALITIES = ("critical", "high", "medium", "low")
 HTTP_METHODS = ("GET", "HEAD")
 
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?|[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?")
+#: host:port, [address]:port and [address]; an IPv6 address has two colons.
+_WITH_PORT = re.compile(r"[^:\[\]]*:[^:]*|\[.*\](:.*)?")
 _NAME = re.compile(r"(\*\.)?[^\s/\\:@\x00-\x1f\x7f]{1,253}")
 _PATH = re.compile(r"/[!-~]{0,255}")
 
@@ -71,11 +76,36 @@ def as_flag(value: Any) -> bool:
     raise CardError(f"true or false is needed, not {shown(value)}")
 
 
+def meant(word: Any, known: Iterable[str]) -> str:
+    """The known word that was perhaps meant, else all of them."""
+    known = sorted(known)
+    close = difflib.get_close_matches(str(word).lower(), known, n=1)
+    return f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+
+
 def as_address(value: Any) -> str:
-    text = as_text(value).strip()
-    if not _HOST.fullmatch(text):
+    if not isinstance(value, str):
+        raise CardError(f"an IPv4 or IPv6 address or a host name is needed as text, not {shown(value)}")
+    text = value.strip()
+    if "/" in text or "@" in text or _WITH_PORT.fullmatch(text):
+        raise CardError(
+            f"the address or the host name alone is needed, not {shown(value)}: "
+            "no scheme, path, user or network size, and ports belong into device_endpoints"
+        )
+    if not _HOST.fullmatch(text) or ".." in text or not _is_whole(text):
         raise CardError(f"an IPv4 or IPv6 address or a host name is needed, not {shown(value)}")
+    problem = why_no_device(text)
+    if problem:
+        raise CardError(f"{shown(value)} is no device's address: {problem}")
     return text
+
+
+def _is_whole(text: str) -> bool:
+    """Whether what has a colon is an IPv6 address."""
+    try:
+        return ":" not in text or bool(ipaddress.IPv6Address(text.partition("%")[0]))
+    except ValueError:
+        return False
 
 
 def as_names(value: Any) -> list[str]:
@@ -105,7 +135,9 @@ def _at(position: int, key: str, check: Callable[[Any], Any], value: Any) -> Any
 
 def _as_service(value: Any) -> str:
     if value not in KNOWN_SERVICES:
-        raise CardError(f"unknown service {shown(value)}; use one of {', '.join(KNOWN_SERVICES)}")
+        close = difflib.get_close_matches(str(value).lower(), KNOWN_SERVICES, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise CardError(f"unknown service {shown(value)}; use one of {', '.join(KNOWN_SERVICES)}{hint}")
     return str(value)
 
 
@@ -125,9 +157,8 @@ def _mapping(position: int, value: Any, known: set[str], needed: set[str]) -> Ma
         raise CardError(f"[{position}]: a dictionary with {', '.join(sorted(needed))} is needed, not {shown(value)}")
     unknown, missing = set(value) - known, needed - set(value)
     if unknown:
-        raise CardError(
-            f"[{position}]: unknown key {shown(sorted(map(str, unknown))[0])}; known: {', '.join(sorted(known))}"
-        )
+        word = sorted(map(str, unknown))[0]
+        raise CardError(f"[{position}]: unknown key {shown(word)}; {meant(word, known)}")
     if missing:
         raise CardError(f"[{position}]: {sorted(missing)[0]} is missing")
     return value
@@ -183,16 +214,6 @@ def as_peers(value: Any) -> list[dict[str, Any]]:
             peer["http"] = _at(position, "http", _as_http, entry["http"])
         peers.append(peer)
     return peers
-
-
-def recorded_consent(value: Any) -> bool:
-    """A record says who agreed and when; a bare `true` is nobody's consent."""
-    if value is False or value == "" or value == {}:
-        return False
-    # YAML 1.1 reads an unquoted `on` as true, as the key of a mapping too.
-    if isinstance(value, Mapping) and value.get("by") and (value.get("on") or value.get(True)):
-        return True
-    raise CardError(f"who agreed and when is needed, as {{by: …, on: 2026-01-31, reference: …}}, not {shown(value)}")
 
 
 def as_criticality(value: Any) -> str:

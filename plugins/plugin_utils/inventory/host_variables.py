@@ -8,11 +8,51 @@ Reading thousands of hosts costs half as much that way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
 _TEMPLATE_MARKS = ("{{", "{%", "{#")
+_PREFIX = "device_"
+#: The documented host variables, without their prefix (docs/examples/inventory).
+_KNOWN = [
+    "accounts",
+    "address",
+    "backup_paths",
+    "certificate_files",
+    "class",
+    "clinical_login",
+    "criticality",
+    "endpoints",
+    "gateway",
+    "in_use",
+    "inventory_number",
+    "java_keystores",
+    "log_files",
+    "login",
+    "login_exception",
+    "login_pin",
+    "login_port",
+    "maintenance_windows",
+    "names",
+    "nss_databases",
+    "ntp_servers",
+    "peers",
+    "ports_allowed",
+    "ports_watch",
+    "probe_consent",
+    "profile",
+    "service",
+    "sntp",
+    "ssh_host_key",
+    "time_zone",
+    "trust_anchors_sha256",
+    "trust_bundles",
+    "vantage",
+    "vendor_authorisation",
+    "vendor_limits",
+]
 
 
 class HostVariables:
@@ -29,6 +69,24 @@ class HostVariables:
         """The value of a variable."""
         value = self._raw.get(key, default)
         return value if is_plain(value) else self._hostvars[self._name].get(key, default)
+
+    def names(self) -> Iterable[str]:
+        """The names of all variables of the host."""
+        return self._raw
+
+
+def misspelt(names: Iterable[str]) -> dict[str, str]:
+    """Variables that are perhaps meant for a documented one -> that one. A hospital may have its own beside ours."""
+    found = {}
+    for name in names:
+        head, mark, rest = name.partition("_")
+        if not mark or (rest in _KNOWN and head + mark == _PREFIX):
+            continue
+        if head + mark == _PREFIX or difflib.SequenceMatcher(None, head, "device").ratio() > 0.8:
+            close = difflib.get_close_matches(rest.lower(), _KNOWN, n=1, cutoff=0.7)
+            if close:
+                found[name] = _PREFIX + close[0]
+    return found
 
 
 def is_plain(value: Any) -> bool:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import device_card
@@ -16,10 +17,11 @@ GATEWAY_PROFILE = "linux_gateway"
 _DECIDING = ("device_vantage", "device_profile")
 
 
-def visit_plan(devices: Iterable[tuple[str, Variables]]) -> dict[str, Any]:
+def visit_plan(devices: Iterable[tuple[str, Variables]], now: datetime) -> dict[str, Any]:
     """{"vantages": {vantage: [name]}, "gateways": [name], "appliances": {vantage: [name]}}, each in the order given.
 
-    Every device is visited from its vantage. A login needs a recorded consent too, and an inventory without mistakes.
+    Every device is visited from its vantage. A login needs a consent that holds now too, and an inventory without
+    mistakes.
     """
     vantages: dict[str, list[str]] = {}
     appliances: dict[str, list[str]] = {}
@@ -29,7 +31,7 @@ def visit_plan(devices: Iterable[tuple[str, Variables]]) -> dict[str, Any]:
         vantage = vantage or "localhost"
         vantages.setdefault(vantage, []).append(name)
         if profile == GATEWAY_PROFILE:
-            card = device_card(name, variables)
+            card = device_card(name, variables, now)
             if card["consent"] and not card["invalid"]:
                 gateways.append(name)
         elif profile:

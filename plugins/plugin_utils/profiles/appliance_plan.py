@@ -40,7 +40,7 @@ def device_plan(
     if recorded is not None and card["name"] not in recorded:
         raise NotAsked("not_recorded")
     if recorded is None and not card["consent"]:
-        raise NotAsked("consent_missing")
+        raise NotAsked(card["consent_reason"], card["consent_detail"] or "")
     if not card["profile"]:
         raise NotAsked("profile_missing")
     try:

@@ -14,9 +14,10 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any, Generic, TypeVar
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
@@ -26,7 +27,10 @@ from ansible.utils.display import Display
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.arguments import packed, unpacked
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import device_card
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.host_variables import HostVariables
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.host_variables import (
+    HostVariables,
+    misspelt,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.file import write_observations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.interpret import (
     VantageClock,
@@ -39,6 +43,8 @@ display = Display()
 
 _OUTCOMES = ("observed", "unreachable", "skipped", "aborted")
 _PROGRESS_SECONDS = 5.0
+#: Why a device is left out by a mistake of somebody's, or by a date: that is told while the run goes on.
+_TOLD = ("inventory_invalid", "consent_future", "consent_lapsed", "consent_invalid")
 
 Plan = TypeVar("Plan")
 
@@ -125,19 +131,33 @@ class VantageAction(ActionBase):  # type: ignore[misc]
         plans: dict[str, Plan] = {}
         left_out: dict[str, NotAsked] = {}
         consented = 0
+        now = datetime.now(timezone.utc)
         for name in names:
             if name not in hostvars:
                 raise self.failure(f"'{name}' is not in the inventory.")
             variables = HostVariables(hostvars, name)
-            card = device_card(name, variables)
+            card = device_card(name, variables, now)
             consented += card["consent"]
             try:
                 plans[name] = plan(card, variables)
             except NotAsked as problem:
                 left_out[name] = problem
-                if problem.reason == "inventory_invalid":
+                if problem.detail and problem.reason in _TOLD:
                     self.warn(f"{name} is left out: {problem.detail}")
+        self.tell_misspelt(names, hostvars)
         return Planned(plans, left_out, consented)
+
+    def tell_misspelt(self, names: Iterable[str], hostvars: Mapping[str, Any]) -> None:
+        """Warn, once for each, of host variables that nobody reads and that are nearly those that we read."""
+        holders: dict[str, list[str]] = {}
+        for name in names:
+            for variable in HostVariables(hostvars, name).names():
+                if isinstance(variable, str) and variable.startswith("dev"):
+                    holders.setdefault(variable, []).append(name)
+        for variable, meant in misspelt(holders).items():
+            others = len(holders[variable]) - 1
+            where = holders[variable][0] + (f" and {others} more" if others else "")
+            self.warn(f"{variable} ({where}) is not a variable that is read; did you mean {meant}?")
 
     # -- the vantage
 

@@ -171,7 +171,7 @@ VARIABLES: dict[str, Any] = {
 
 
 def plan(peer: str | None = None, **changes: Any) -> dict[str, Any]:
-    return diagnosis_plan("echo-004", {**VARIABLES, **changes}, {"echo-004": {}, "gw-1": {}}, peer, "en")
+    return diagnosis_plan("echo-004", {**VARIABLES, **changes}, {"echo-004": {}, "gw-1": {}}, peer, "en", NOW)
 
 
 def test_the_declared_peers_and_no_further_port() -> None:
@@ -222,4 +222,4 @@ def test_what_may_not_be_looked_at_is_refused() -> None:
     with pytest.raises(PlanRefused, match="device_address"):
         plan(device_address="a b")
     with pytest.raises(PlanRefused, match="not in this inventory"):
-        diagnosis_plan("x", None, {}, None, "en")
+        diagnosis_plan("x", None, {}, None, "en", NOW)

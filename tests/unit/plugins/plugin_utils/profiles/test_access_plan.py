@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.acces
     plan_access,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import read_profile
+
+NOW = datetime(2026, 11, 22, 18, tzinfo=timezone.utc)
 
 HOST: dict[str, Any] = {
     "device_address": "192.0.2.14",
@@ -50,7 +53,7 @@ PROFILE: dict[str, Any] = {
 
 def planned(changes: dict[str, Any] | None = None, **more: Any) -> AccessPlan:
     host = {**HOST, **(changes or {})}
-    card, profile = device_card("echo-004", host), read_profile({**PROFILE, **more})
+    card, profile = device_card("echo-004", host, NOW), read_profile({**PROFILE, **more})
     return plan_access(card, reach_card(host), clinical_login(host), profile, None, False)
 
 
