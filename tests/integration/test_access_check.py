@@ -83,7 +83,7 @@ class Ward:
                 "state_dir": str(self.state),
                 "state_dir_vouched_by": "the tests, for as long as they run",
                 "profile_folders": [str(self.profiles)],
-                "timeout": 5,
+                "timeout": 10,
                 "device_timeout": 40,
                 "pause": 0.1,
                 **options,

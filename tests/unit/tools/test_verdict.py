@@ -136,8 +136,10 @@ sys.exit(verdict.run_sessions("test", pathlib.Path(sys.argv[3])))
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what lost its parent is found on Linux alone")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_ends_all_that_was_started(verdict: ModuleType, tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM])
+def test_a_signal_or_the_end_of_its_time_ends_all_that_was_started(
+    verdict: ModuleType, tmp_path: Path, number: signal.Signals
+) -> None:
     command = [sys.executable, "-c", SUPERVISOR, str(ROOT / "tools"), STARTER, str(tmp_path / "test")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
@@ -145,7 +147,7 @@ def test_a_signal_ends_all_that_was_started(verdict: ModuleType, tmp_path: Path,
     started = [pid for pid in verdict.descendants() if session_of(pid) != os.getsid(0)]
     assert len(started) >= 4
     process.send_signal(number)
-    assert "Told to stop" in process.stdout.read()
+    assert ("Hung" if number == signal.SIGALRM else "Told to stop") in process.stdout.read()
     assert process.wait() == number
     assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
 
