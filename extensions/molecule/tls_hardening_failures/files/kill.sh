@@ -3,7 +3,7 @@
 set -eu
 setsid ansible-playbook "$@" > /dev/null 2>&1 &
 controller=$!
-for _ in $(seq 200); do
+while kill -0 "$controller" 2> /dev/null; do
     # shellcheck disable=SC2086 # several options
     if ssh $OPTIONS -i "$KEY" tech@192.0.2.13 sudo grep -qE 'ssl_protocols.TLSv1.2' /etc/nginx/nginx.conf /etc/nginx/sites-enabled/gateway; then
         kill -KILL "-$controller"
@@ -11,6 +11,5 @@ for _ in $(seq 200); do
     fi
     sleep 0.1
 done
-kill -KILL "-$controller"
 echo 'no file was changed' >&2
 exit 1
