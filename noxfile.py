@@ -4,6 +4,7 @@
 """The project's checks, a session each. `.venv/bin/nox --list` names them, `.venv/bin/nox -s mypy` runs one.
 
 `make test` runs those with the tag `test`, `make test-all` those with `more` too (tools/verdict.py: two at a time).
+Those that take longest begin first.
 They run in .venv, where nox lives itself, or in .venv-other with the other supported ansible-core; both are made by
 tools/setup_env.py, which says why. Only antsibull-nox's sessions have environments of nox.
 """
@@ -128,12 +129,6 @@ def other_environment(session: nox.Session) -> Path:
 def sanity(session: nox.Session) -> None:
     """ansible-test sanity with the newest ansible-core, with empty ignore files."""
     run_sanity(session, VENV)
-
-
-@session("more", "sanity", needs="packages_all")
-def sanity_other(session: nox.Session) -> None:
-    """The same with the other: documentation, argument specs and imports; pylint reads the same text as before."""
-    run_sanity(session, other_environment(session), "--skip-test", "pylint")
 
 
 def run_sanity(session: nox.Session, venv: Path, *options: str) -> None:
@@ -275,9 +270,15 @@ def servers(session: nox.Session) -> None:
 
 
 @session("more", "integration", needs="packages_all")
-def servers_more(session: nox.Session) -> None:
-    """The real servers that take longer to install: databases, mail, directories, old stacks."""
-    pytest(session, "-m", "servers and slow_install", "tests/servers")
+def molecule(session: nox.Session) -> None:
+    """Each role on real, isolated gateways: twice, in check mode, with failures injected. Root."""
+    pytest(session, "-m", "molecule", "tests/molecule")
+
+
+@session("more", "integration", needs="packages_all")
+def gateways(session: nox.Session) -> None:
+    """What is read and changed on real, isolated Linux gateways. Root."""
+    pytest(session, "-m", "gateway", "tests/gateways")
 
 
 @session("more", "integration", needs="packages_all")
@@ -288,6 +289,16 @@ def integration(session: nox.Session) -> None:
     pytest(session, "-m", "lab and not demo and not diagnose", "tests/integration")
 
 
+@session("more", "unit", needs="packages_all")
+def unit_other(session: nox.Session) -> None:
+    """Unit tests with the other supported ansible-core and another Python."""
+    venv = other_environment(session)
+    # The shares of right diagnoses are arithmetic on texts: no Python and no library can change them.
+    # Nor can they change the sessions, and nox lives in .venv alone.
+    left_out = [f"--ignore-glob=*/{name}" for name in ("diagnosis/test_ratios.py", "tools/test_noxfile.py")]
+    pytest(session, "tests/unit", *left_out, venv=venv)
+
+
 @session("more", "integration", needs="packages_all")
 def diagnosis(session: nox.Session) -> None:
     """The diagnose playbook on devices that fail, and behind a real firewall."""
@@ -295,15 +306,9 @@ def diagnosis(session: nox.Session) -> None:
 
 
 @session("more", "integration", needs="packages_all")
-def gateways(session: nox.Session) -> None:
-    """What is read and changed on real, isolated Linux gateways. Root."""
-    pytest(session, "-m", "gateway", "tests/gateways")
-
-
-@session("more", "integration", needs="packages_all")
-def molecule(session: nox.Session) -> None:
-    """Each role on real, isolated gateways: twice, in check mode, with failures injected. Root."""
-    pytest(session, "-m", "molecule", "tests/molecule")
+def servers_more(session: nox.Session) -> None:
+    """The real servers that take longer to install: databases, mail, directories, old stacks."""
+    pytest(session, "-m", "servers and slow_install", "tests/servers")
 
 
 @session("more", "unit", needs="packages_all")
@@ -318,14 +323,10 @@ def bench_smoke(session: nox.Session) -> None:
     pytest(session, "tests/bench", workers=0)
 
 
-@session("more", "unit", needs="packages_all")
-def unit_other(session: nox.Session) -> None:
-    """Unit tests with the other supported ansible-core and another Python."""
-    venv = other_environment(session)
-    # The shares of right diagnoses are arithmetic on texts: no Python and no library can change them.
-    # Nor can they change the sessions, and nox lives in .venv alone.
-    left_out = [f"--ignore-glob=*/{name}" for name in ("diagnosis/test_ratios.py", "tools/test_noxfile.py")]
-    pytest(session, "tests/unit", *left_out, venv=venv)
+@session("more", "sanity", needs="packages_all")
+def sanity_other(session: nox.Session) -> None:
+    """The same with the other: documentation, argument specs and imports; pylint reads the same text as before."""
+    run_sanity(session, other_environment(session), "--skip-test", "pylint")
 
 
 # --- lint ---------------------------------------------------------------------------------------------------------
