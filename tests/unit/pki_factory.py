@@ -36,6 +36,7 @@ _ALGORITHMS = {
     ),
     ("EC", "sha1"): "300906072a8648ce3d0401",
     ("EC", "sha256"): "300a06082a8648ce3d040302",
+    ("EC", "sha384"): "300a06082a8648ce3d040303",
     ("EC", "sha512"): "300a06082a8648ce3d040304",
     ("DSA", "sha1"): "300906072a8648ce380403",
     ("DSA", "sha256"): "300b0609608648016503040302",
@@ -225,6 +226,11 @@ def elements(element: bytes) -> list[bytes]:
     return found
 
 
+def content(element: bytes) -> bytes:
+    """What stands inside an element."""
+    return element[_header(element) :]
+
+
 def _header(element: bytes) -> int:
     return 2 + (element[1] & 0x7F if element[1] & 0x80 else 0)
 
@@ -272,6 +278,11 @@ def rebuild(identity: Identity, signer: Identity, digest: str = "sha256", **part
     tbs = tlv(0x30, *body.values())
     signature = _sign(signer.key, tbs, digest)
     return replace(identity, der=tlv(0x30, tbs, algorithm, tlv(0x03, b"\0", signature)))
+
+
+def signed(private: Any, data: bytes, digest: str) -> tuple[bytes, bytes]:
+    """An algorithm and a signature over `data`, as they stand in certificates, lists and answers."""
+    return bytes.fromhex(_ALGORITHMS[_family(private), digest]), tlv(0x03, b"\0", _sign(private, data, digest))
 
 
 def raw_extensions(identity: Identity) -> list[bytes]:

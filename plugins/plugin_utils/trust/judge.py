@@ -43,14 +43,18 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.path_rul
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.paths import DeadEnd, Findings, Path, PathFinder
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.revocation import Crl, RevocationBook, load_crls
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.certificate import Certificate, parse_certificate
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.certificate import (
+    Certificate,
+    parse_certificate,
+    subject_inside,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import (
     CertificateSourceError,
     describe_certificate,
     moment_text,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.names import NameKey
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.names import NameKey, name_key
 
 # What a server sends is read so far; real chains have fewer than ten.
 _MAX_SENT = 64
@@ -63,6 +67,15 @@ class _HasDer(Protocol):
 
 
 AnyCertificate = bytes | _HasDer
+
+
+@dataclass(frozen=True)
+class _Unreadable:
+    """A certificate above the device's own that cannot be read: its place in the chain, its subject where that can."""
+
+    number: int
+    subject: bytes | None
+    why: str
 
 
 @dataclass(frozen=True)
@@ -143,12 +156,12 @@ class TrustJudge:
             sent = [parse_certificate(chain[0])]
         except DerError as exc:
             return _result(Problem("not_assessed", "leaf_unreadable", f"the certificate cannot be read: {exc}"))
-        unreadable = None
-        for data in dict.fromkeys(chain[1:_MAX_SENT]):
+        unreadable: list[_Unreadable] = []
+        for number, data in enumerate(chain[1:_MAX_SENT], 2):
             try:
                 sent.append(parse_certificate(data))
             except DerError as exc:
-                unreadable = str(exc)
+                unreadable.append(_Unreadable(number, subject_inside(data), str(exc)))
         if _is_reversed(sent):
             detail = f"{quoted(sent[0].subject)}, an authority, is sent before the certificate of the device"
             return _result(Problem("not_assessed", "chain_order", detail, shown(sent[0].subject)))
@@ -224,7 +237,7 @@ class TrustJudge:
         return {"status": status, "detail": "; ".join(details)}, problems
 
     def _explain(
-        self, sent: Sequence[Certificate], end: DeadEnd | None, limited: bool, unreadable: str | None
+        self, sent: Sequence[Certificate], end: DeadEnd | None, limited: bool, unreadable: Sequence[_Unreadable]
     ) -> Problem:
         """Why there is no path to an anchor: what stops the longest one, `end`."""
         if end is not None and end.cause == "root_not_trusted" and len(end.path) == 1:
@@ -245,9 +258,12 @@ class TrustJudge:
         if end.cause == "algorithm_unsupported":
             detail = f"the signature on {subject} uses an algorithm or a key that cannot be verified here"
             return Problem("not_assessed", "algorithm_unsupported", detail, shown(last.subject))
-        if unreadable is not None:
-            detail = f"{issuer}, issuer of {subject}, may be the certificate that cannot be read: {unreadable}"
-            return Problem("not_assessed", "link_unreadable", detail, shown(last.issuer))
+        for one in unreadable:
+            if one.subject is None or name_key(one.subject) == last.issuer_key:
+                which = f"certificate number {one.number} of the chain"
+                name = which if one.subject is None else shown(one.subject)
+                detail = f"{which}, which may be {issuer}, issuer of {subject}, cannot be read: {one.why}"
+                return Problem("not_assessed", "link_unreadable", detail, name)
         if end.cause == "issuer_key_unknown":
             detail = f"{subject} was issued by a key of {issuer} that is not known"
             return Problem("unknown_authority", "issuer_key_unknown", detail, shown(last.issuer))

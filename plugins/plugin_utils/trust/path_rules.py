@@ -18,7 +18,12 @@ from typing import Literal
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust import name_constraints
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import der
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.certificate import Certificate
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.certificate import (
+    GN_DNS,
+    GN_IP,
+    KEY_USAGE,
+    Certificate,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import moment_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.names import name_text
@@ -170,8 +175,7 @@ def _authority_problems(path: tuple[Certificate, ...], position: int, authoritie
     def problem(cause: str, what: str) -> Problem:
         return Problem("bad_signature", cause, f"{quoted(issuer.subject)} {what}", shown(issuer.subject))
 
-    # Old roots say nothing about being an authority; being an anchor says it for them.
-    is_ca, path_length = issuer.basic_constraints or (issuer is path[-1], None)
+    is_ca, path_length = issuer.basic_constraints or (issuer is path[-1] and _may_be_old_root(issuer), None)
     if not is_ca:
         yield problem("not_a_ca", "issued a certificate without being an authority")
     elif not issuer.may(_KEY_CERT_SIGN):
@@ -190,6 +194,18 @@ def _authority_problems(path: tuple[Certificate, ...], position: int, authoritie
         elif allowed is None:
             detail = f"{quoted(issuer.subject)} restricts a form of name that is not judged here"
             yield Problem("not_assessed", "name_constraints_unsupported", detail, shown(issuer.subject))
+
+
+def _may_be_old_root(anchor: Certificate) -> bool:
+    """Whether an anchor without basic constraints may issue: old roots say nothing, or that they sign certificates.
+
+    A device that is pinned as its own anchor says what it is for, and is no authority for others.
+    """
+    usage = anchor.value(KEY_USAGE)
+    named = any(tag in (GN_DNS, GN_IP) for tag, _content in anchor.alt_names)
+    return (usage is not None and anchor.may(_KEY_CERT_SIGN)) or not (
+        usage or named or anchor.extended_key_usages is not None
+    )
 
 
 def _restriction_problems(link: Certificate, position: int) -> Iterator[Problem]:

@@ -148,7 +148,7 @@ class PathFinder:
             walk.signatures -= 1
             if len(self._signed) >= _MAX_REMEMBERED:
                 self._signed.clear()
-            self._signed[pair] = _verify(certificate, issuer)
+            self._signed[pair] = is_signed_by(certificate, issuer)
         return self._signed[pair]
 
 
@@ -175,7 +175,8 @@ def fit(certificate: Certificate, issuer: Certificate) -> int:
     return MAY_FIT
 
 
-def _verify(certificate: Certificate, issuer: Certificate) -> bool | None:
+def is_signed_by(certificate: Certificate, issuer: Certificate) -> bool | None:
+    """Whether the key of `issuer` signed `certificate`; None when that cannot be computed here."""
     # RFC 5280 section 4.1.1.2: the algorithm is written twice, and must be the same.
     if certificate.signature_algorithm != certificate.inner_algorithm:
         return False

@@ -4,7 +4,8 @@
 """Certificate revocation lists (RFC 5280 section 5), given as files or bytes: nothing is fetched here.
 
 A list says that a certificate is good only while it is current, signed by the certificate's own issuer and complete
-for that certificate. Delta lists, lists that cover some reasons only and indirect lists never say good.
+for that certificate. Delta lists, lists that cover some reasons only, indirect lists and lists whose scope is not
+understood never say good; what a list of the issuer revokes is revoked all the same, but by an indirect one.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import de
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.certificate import (
     AUTHORITY_KEY_IDENTIFIER,
     Certificate,
-    full_names,
+    PointName,
+    point_names,
     read_extensions,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
@@ -29,6 +31,10 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.sources i
 _MAX_FILE_BYTES = 64 * 1024 * 1024
 
 _REASON_CODE = der.oid("2.5.29.21")
+_CERTIFICATE_ISSUER = der.oid("2.5.29.29")
+# Hold instruction, invalidity date: beside a reason, what an entry may say without changing whose it is.
+_KNOWN_ENTRY_EXTENSIONS = (_REASON_CODE, der.oid("2.5.29.23"), der.oid("2.5.29.24"))
+_DELTA = der.oid("2.5.29.27")
 _CRL_NUMBER = der.oid("2.5.29.20")
 _ISSUING_DISTRIBUTION_POINT = der.oid("2.5.29.28")
 _KNOWN_EXTENSIONS = (_CRL_NUMBER, _ISSUING_DISTRIBUTION_POINT, AUTHORITY_KEY_IDENTIFIER)
@@ -49,6 +55,11 @@ _REASONS = {
 }
 _HOLD = "certificateHold"
 _REMOVED = "removeFromCRL"
+
+
+def reason_name(code: int) -> str:
+    """The name of a reason code."""
+    return _REASONS.get(code, "unspecified")
 
 
 class CrlSourceError(SourceError):
@@ -81,8 +92,8 @@ class Crl:
     """lists certificates of other issuers too, or attribute certificates: its serial numbers mean nothing here"""
     partial: bool
     """a delta, for some reasons only, or with a critical extension that is not known here: it cannot say good"""
-    points: frozenset[tuple[int, bytes]]
-    """the distribution points that this list is for; empty when it is for all"""
+    points: frozenset[PointName] | None
+    """the distribution points that this list is for, empty where none of them is understood; None when it is for all"""
 
 
 @dataclass(frozen=True)
@@ -112,23 +123,25 @@ def parse_crl(data: bytes) -> Crl:
         raise DerError("it names two signature algorithms")
     issuer = data[fields[1][1] : fields[1][3]]
     this_update = der.time(fields[2][0], data[fields[2][2] : fields[2][3]])
-    next_update, entries = None, {}
+    next_update, odd, foreign = None, False, False
+    entries: dict[int, Entry] = {}
     extensions: dict[bytes, tuple[bool, bytes]] = {}
     for tag, _header, first, last in fields[3:]:
         if tag in (der.UTC_TIME, der.GENERALIZED_TIME):
             next_update = der.time(tag, data[first:last])
         elif tag == der.SEQUENCE:
-            entries = _entries(data, first, last)
+            entries, odd, foreign = _entries(data, first, last)
         elif tag == 0xA0:
             inner, end = der.expect(data, first, last, der.SEQUENCE)
             extensions, sound = read_extensions(data, inner, end)
             if not sound:
                 raise DerError("an extension cannot be read, or stands twice")
-    scope = _scope(extensions.get(_ISSUING_DISTRIBUTION_POINT, (False, b"\x30\x00"))[1])
+    issuer_key = name_key(issuer)
+    scope = _scope(extensions.get(_ISSUING_DISTRIBUTION_POINT, (False, b"\x30\x00"))[1], issuer_key)
     unknown = any(critical and kind not in _KNOWN_EXTENSIONS for kind, (critical, _value) in extensions.items())
     return Crl(
         issuer=issuer,
-        issuer_key=name_key(issuer),
+        issuer_key=issuer_key,
         this_update=this_update,
         next_update=next_update,
         entries=entries,
@@ -137,8 +150,8 @@ def parse_crl(data: bytes) -> Crl:
         signature=der.whole_bytes(data[outer[2][2] : outer[2][3]]),
         only_users=0x81 in scope.flags,
         only_authorities=0x82 in scope.flags,
-        foreign=bool(scope.flags & {0x84, 0x85}),
-        partial=unknown or 0x83 in scope.flags,
+        foreign=foreign or bool(scope.flags & {0x84, 0x85}),
+        partial=odd or unknown or _DELTA in extensions or 0x83 in scope.flags,
         points=scope.points,
     )
 
@@ -146,21 +159,34 @@ def parse_crl(data: bytes) -> Crl:
 @dataclass(frozen=True)
 class _Scope:
     flags: frozenset[int]
-    points: frozenset[tuple[int, bytes]]
+    points: frozenset[PointName] | None
 
 
-def _scope(value: bytes) -> _Scope:
-    """RFC 5280 section 5.2.5: 1 only users, 2 only authorities, 3 some reasons, 4 indirect, 5 only attributes."""
+def _scope(value: bytes, issuer_key: NameKey) -> _Scope:
+    """RFC 5280 section 5.2.5: 1 only users, 2 only authorities, 3 some reasons, 4 indirect, 5 only attributes.
+
+    A field that is not known here, or stands twice, counts as 3: the list then holds nobody knows which part.
+    """
     flags = set()
+    points: frozenset[PointName] | None = None
     start, stop = der.expect(value, 0, len(value), der.SEQUENCE)
-    for tag, _header, first, last in der.children(value, start, stop):
-        if tag == 0x83 or (tag in (0x81, 0x82, 0x84, 0x85) and der.boolean(value[first:last])):
+    fields = der.children(value, start, stop)
+    for tag, _header, first, last in fields:
+        if tag == 0xA0:
+            points = point_names(value, first, last, issuer_key)
+        elif tag not in (0x81, 0x82, 0x84, 0x85):
+            flags.add(0x83)
+        elif der.boolean(value[first:last]):
             flags.add(tag)
-    return _Scope(frozenset(flags), frozenset(full_names(value, start, stop)))
+    if len({field[0] for field in fields}) < len(fields):
+        flags.add(0x83)
+    return _Scope(frozenset(flags), points)
 
 
-def _entries(data: bytes, start: int, stop: int) -> dict[int, Entry]:
+def _entries(data: bytes, start: int, stop: int) -> tuple[dict[int, Entry], bool, bool]:
+    """The entries; whether one says more than is understood here (RFC 5280 section 5.3), or is another issuer's."""
     found: dict[int, Entry] = {}
+    odd = foreign = False
     while start < stop:
         _tag, first, last = der.read(data, start, stop)
         serial_start, serial_stop = der.expect(data, first, last, der.INTEGER)
@@ -170,21 +196,34 @@ def _entries(data: bytes, start: int, stop: int) -> dict[int, Entry]:
             date = der.time(tag, data[date_start:date_stop])
         except DerError:
             date = None
-        reason = _reason(data, date_stop, last) if date_stop < last else "unspecified"
-        found[der.integer(data[serial_start:serial_stop])] = Entry(date, reason)
+        reason = "unspecified"
+        if date_stop < last:
+            inner, end = der.expect(data, date_stop, last, der.SEQUENCE)
+            extensions, sound = read_extensions(data, inner, end)
+            reason = _reason(extensions)
+            foreign = foreign or _CERTIFICATE_ISSUER in extensions
+            odd = (
+                odd
+                or not sound
+                or any(
+                    critical and kind not in _KNOWN_ENTRY_EXTENSIONS for kind, (critical, _value) in extensions.items()
+                )
+            )
+        serial = der.integer(data[serial_start:serial_stop])
+        # Of two entries the one that revokes for good stands.
+        if serial not in found or found[serial].reason in (_HOLD, _REMOVED):
+            found[serial] = Entry(date, reason)
         start = last
-    return found
+    return found, odd, foreign
 
 
-def _reason(data: bytes, start: int, stop: int) -> str:
-    first, last = der.expect(data, start, stop, der.SEQUENCE)
-    extensions, _sound = read_extensions(data, first, last)
+def _reason(extensions: Mapping[bytes, tuple[bool, bytes]]) -> str:
     found = extensions.get(_REASON_CODE)
     if found is None:
         return "unspecified"
     value = found[1]
     inner, end = der.expect(value, 0, len(value), der.ENUMERATED)
-    return _REASONS.get(der.integer(value[inner:end]), "unspecified")
+    return reason_name(der.integer(value[inner:end]))
 
 
 def load_crls(sources: Sequence[Source]) -> list[Crl]:
@@ -269,7 +308,7 @@ class RevocationBook:
         try:
             if (certificate.is_ca and crl.only_users) or (not certificate.is_ca and crl.only_authorities):
                 return "the revocation list of its issuer is for another kind of certificate"
-            if crl.points and not crl.points & certificate.distribution_points:
+            if crl.points is not None and not crl.points & certificate.distribution_points:
                 return "the revocation list of its issuer is for other certificates of that issuer"
             if not issuer.may(_CRL_SIGN):
                 return "its issuer may not sign revocation lists"

@@ -27,10 +27,14 @@ _SECONDS = 10.0
 _MOST_FAILURES = 8
 
 
+#: A revoked certificate is worse than one that is refused for what it is.
+_LEADS_TO_AN_ANCHOR = ("trusted", "some_clients_refuse", "purpose_not_server")
+
+
 def ask_ocsp(
     responder: str, observations: Iterable[dict[str, Any]], anchors: Sequence[bytes], now: datetime
 ) -> list[str]:
-    """Ask the responder about every leaf that is trusted otherwise, each once; write the answers into the trust.
+    """Ask the responder about every leaf that leads to an anchor, each once; write the answers into the trust.
 
     Returns why certificates were left open, one sentence each.
     """
@@ -38,7 +42,7 @@ def ask_ocsp(
         endpoint
         for observation in observations
         for endpoint in observation["endpoints"]
-        if endpoint["chain"] and endpoint["trust"]["status"] == "trusted"
+        if endpoint["chain"] and endpoint["trust"]["status"] in _LEADS_TO_AN_ANCHOR
     ]
     chains = {endpoint["chain"][0]["fingerprint_sha256"]: endpoint["chain"] for endpoint in endpoints}
     known = {der_of_entry(entry): None for endpoint in endpoints for entry in endpoint["chain"][1:]}

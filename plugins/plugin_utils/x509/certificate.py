@@ -15,7 +15,7 @@ from datetime import datetime
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import der
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.names import NameKey, name_key
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.names import NameKey, name_attributes, name_key
 
 # No real certificate comes near; a bound keeps the time spent on a hostile one small.
 MAX_CERTIFICATE_BYTES = 65536
@@ -37,6 +37,10 @@ GN_DNS = 0x82
 GN_DIRECTORY = 0xA4
 GN_URI = 0x86
 GN_IP = 0x87
+
+
+PointName = tuple[int, bytes | NameKey]
+"""a name of a distribution point: its GeneralName tag, and its content or, of a directory name, its key"""
 
 
 @dataclass(frozen=True)
@@ -148,13 +152,16 @@ class Certificate:
         if value is None:
             return None
         is_ca, path_length = False, None
-        for tag, _header, start, stop in der.members(value):
-            if tag == der.BOOLEAN:
-                is_ca = der.boolean(value[start:stop])
-            elif tag == der.INTEGER:
-                path_length = der.integer(value[start:stop])
-            else:
-                raise DerError("unusable basic constraints")
+        fields = der.members(value)
+        # Each at most once and in this order: of {FALSE, TRUE} clients read one or the other.
+        if fields and fields[0][0] == der.BOOLEAN:
+            _tag, _header, start, stop = fields.pop(0)
+            is_ca = der.boolean(value[start:stop])
+        if fields and fields[0][0] == der.INTEGER:
+            _tag, _header, start, stop = fields.pop(0)
+            path_length = der.integer(value[start:stop])
+        if fields:
+            raise DerError("unusable basic constraints")
         return is_ca, path_length
 
     @functools.cached_property
@@ -222,21 +229,24 @@ class Certificate:
                 raise DerError("unusable name constraints")
             for kind, _inner, base, end in der.children(value, start, stop):
                 subtree = general_names(value, base, end)
-                if kind != der.SEQUENCE or not subtree:
+                # What follows the base is minimum and maximum, of which RFC 5280 allows 0 and none.
+                if kind != der.SEQUENCE or not subtree or subtree[1:] not in ([], [(0x80, b"\0")]):
                     raise DerError("unusable name constraints")
-                # What follows the base is minimum and maximum, which no profile uses (RFC 5280: 0 and absent).
                 found[tag].append(subtree[0])
         return Subtrees(tuple(found[0xA0]), tuple(found[0xA1]))
 
     @functools.cached_property
-    def distribution_points(self) -> frozenset[tuple[int, bytes]]:
-        """The full names of all CRL distribution points, RFC 5280 section 4.2.1.13."""
+    def distribution_points(self) -> frozenset[PointName]:
+        """The names of the CRL distribution points of its own issuer and for all reasons (RFC 5280, 4.2.1.13)."""
         value = self.value(CRL_DISTRIBUTION_POINTS)
-        names: set[tuple[int, bytes]] = set()
+        names: frozenset[PointName] = frozenset()
         if value is not None:
             for _tag, _header, start, stop in der.members(value):
-                names |= full_names(value, start, stop)
-        return frozenset(names)
+                fields = der.children(value, start, stop)
+                # With some reasons only (1) or another issuer of lists (2) no list of the issuer is complete.
+                if [field[0] for field in fields] == [0xA0]:
+                    names |= point_names(value, fields[0][2], fields[0][3], self.issuer_key)
+        return names
 
 
 def general_names(data: bytes, start: int, stop: int) -> list[tuple[int, bytes]]:
@@ -244,15 +254,25 @@ def general_names(data: bytes, start: int, stop: int) -> list[tuple[int, bytes]]
     return [(tag, data[inner:end]) for tag, _header, inner, end in der.children(data, start, stop)]
 
 
-def full_names(data: bytes, start: int, stop: int) -> set[tuple[int, bytes]]:
-    """The full names in a DistributionPoint or IssuingDistributionPoint, given its content."""
-    names: set[tuple[int, bytes]] = set()
-    for tag, _header, inner, end in der.children(data, start, stop):
-        if tag == 0xA0:
-            for kind, _head, first, last in der.children(data, inner, end):
-                if kind == 0xA0:
-                    names |= set(general_names(data, first, last))
-    return names
+def point_names(data: bytes, start: int, stop: int, issuer: NameKey) -> frozenset[PointName]:
+    """The names in a DistributionPointName (RFC 5280 section 4.2.1.13), given its content.
+
+    Directory names are compared as names are, also when they are written as what comes after the name of `issuer`.
+    Empty where the names are not understood.
+    """
+    names: set[PointName] = set()
+    for kind, header, first, last in der.children(data, start, stop):
+        if kind == 0xA0:
+            names |= {
+                (tag, name_key(content) if tag == GN_DIRECTORY else content)
+                for tag, content in general_names(data, first, last)
+            }
+        elif kind == 0xA1:
+            name = der.element(der.SEQUENCE, der.element(der.SET, data[first:last]))
+            names.add((GN_DIRECTORY, (*issuer, *name_key(name))))
+        else:
+            raise DerError(f"unknown distribution point at byte {header}")
+    return frozenset(names)
 
 
 def read_extensions(data: bytes, start: int, stop: int) -> tuple[dict[bytes, tuple[bool, bytes]], bool]:
@@ -283,9 +303,38 @@ def read_extensions(data: bytes, start: int, stop: int) -> tuple[dict[bytes, tup
     return found, sound
 
 
+_AFTER_THE_KEY = [
+    [*issuer_id, *subject_id, *extensions]
+    for issuer_id in ([], [0x81])
+    for subject_id in ([], [0x82])
+    for extensions in ([], [0xA3])
+]
+
+
 def parse_certificate(data: bytes) -> Certificate:
     """The certificate in `data`; raises DerError with what is wrong when its frame cannot be read."""
     return _parse(data) if len(data) <= MAX_CACHED_BYTES else _parse.__wrapped__(data)
+
+
+def subject_inside(data: bytes) -> bytes | None:
+    """The subject of a certificate that cannot be read as a whole, as when it was cut short; None without one."""
+    try:
+        # The lengths of what holds the fields reach beyond what is there: only the fields themselves are read.
+        place = 0
+        for _layer in range(2):
+            if data[place] != der.SEQUENCE:
+                return None
+            place += 2 + (data[place + 1] & 0x7F if data[place + 1] & 0x80 else 0)
+        fields: list[bytes] = []
+        while len(fields) < 5:
+            tag, _start, stop = der.read(data, place, len(data))
+            if tag != 0xA0:
+                fields.append(data[place:stop])
+            place = stop
+        name_attributes(fields[4])
+        return fields[4]
+    except (DerError, IndexError):
+        return None
 
 
 @functools.lru_cache(maxsize=2048)
@@ -321,8 +370,11 @@ def _parse(data: bytes) -> Certificate:
     except DerError:
         defects.append("serial_number")
     extensions: dict[bytes, tuple[bool, bytes]] = {}
+    # Unique identifiers, then one block of extensions: of two, clients read one or the other.
+    if [field[0] for field in fields[6:]] not in _AFTER_THE_KEY:
+        defects.append("extensions")
     for tag, _header, first, last in fields[6:]:
-        if tag == 0xA3:
+        if tag == 0xA3 and not extensions:
             try:
                 first, last = der.expect(data, first, last, der.SEQUENCE)
                 extensions, sound = read_extensions(data, first, last)

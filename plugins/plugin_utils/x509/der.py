@@ -160,6 +160,16 @@ def oid(text: str) -> bytes:
     return bytes(encoded)
 
 
+def element(tag: int, *contents: bytes) -> bytes:
+    """A whole element."""
+    content = b"".join(contents)
+    size = len(content)
+    if size < 0x80:
+        return bytes([tag, size]) + content
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 | len(length)]) + length + content
+
+
 def time(tag: int, content: bytes) -> datetime:
     """The moment that a UTCTime or GeneralizedTime names, in UTC.
 

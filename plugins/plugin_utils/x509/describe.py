@@ -41,8 +41,9 @@ def describe_certificate(data: bytes) -> dict[str, Any]:
     subject, issuer       RFC 4514, most specific part first, control characters escaped: "CN=echo-004,O=CHU"
     serial_number         lower-case hexadecimal, two digits a byte, no colons, "-" before a negative one
     not_before, not_after ISO 8601, UTC, to the second: "2027-01-09T10:00:00Z"
-    key                   {type: RSA | EC | DSA | Ed25519 | Ed448 | other, bits: int | None, curve: its SECG or
-                          Brainpool name as in "secp256r1", "explicit" when its parameters are written out, or None}
+    key                   {type: RSA | EC | DSA | Ed25519 | Ed448 | X25519 | X448 | ML-DSA-65 and the like | other,
+                          bits: int | None, curve: its SECG or Brainpool name as in "secp256r1", "explicit" when its
+                          parameters are written out, or None}
     signature_algorithm   as in RFC 4055 and 5758: "sha256WithRSAEncryption", "ecdsa-with-SHA256", "ed25519",
                           "rsassaPss-sha256"; its number when unknown
     names                 {dns: [as written], ip: [canonical]} of the subject alternative names

@@ -95,7 +95,7 @@ def name_text(name: bytes) -> str:
         parts = []
         for kind, tag, content in rdn:
             text = der.string(tag, content)
-            value = "#" + _tlv(tag, content).hex() if text is None else _escaped(text)
+            value = "#" + der.element(tag, content).hex() if text is None else _escaped(text)
             parts.append(f"{_ATTRIBUTE_NAMES.get(kind) or der.dotted(kind)}={value}")
         rdns.append("+".join(parts))
     return ",".join(reversed(rdns))
@@ -118,7 +118,7 @@ def name_key(name: bytes) -> NameKey:
         for kind, tag, content in rdn:
             text = der.string(tag, content)
             if text is None:
-                parts.append((kind, "", _tlv(tag, content)))
+                parts.append((kind, "", der.element(tag, content)))
             else:
                 if len(text) <= _MAX_NORMALIZED:
                     text = unicodedata.normalize("NFKC", text)
@@ -134,11 +134,3 @@ def common_name(name: bytes) -> str | None:
             if kind == _COMMON_NAME:
                 return der.string(tag, content)
     return None
-
-
-def _tlv(tag: int, content: bytes) -> bytes:
-    size = len(content)
-    if size < 0x80:
-        return bytes([tag, size]) + content
-    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes([tag, 0x80 | len(length)]) + length + content

@@ -10,7 +10,9 @@ is merely old must not look forged. `Certificate.verify_directly_issued_by` rais
 from __future__ import annotations
 
 import functools
+import hashlib
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,6 +117,13 @@ _ALGORITHMS: dict[bytes, tuple[str, str, str | None]] = {
         "2.16.840.1.101.3.4.3.17": ("ML-DSA-44", "other", None),
         "2.16.840.1.101.3.4.3.18": ("ML-DSA-65", "other", None),
         "2.16.840.1.101.3.4.3.19": ("ML-DSA-87", "other", None),
+        **{
+            f"2.16.840.1.101.3.4.3.{number}": (f"SLH-DSA-{name}", "other", None)
+            for number, name in enumerate(
+                (f"{hash_}-{bits}{speed}" for hash_ in ("SHA2", "SHAKE") for bits in (128, 192, 256) for speed in "sf"),
+                20,
+            )
+        },
     }.items()
 }
 
@@ -154,6 +163,18 @@ _CURVES = {
     }.items()
 }
 
+# Keys that are known by name and used nowhere here: RFC 8410 key agreement, FIPS 203 to 205 (RFC 9881, 9909, 9935).
+_NAMED_KEYS = {
+    der.oid(number): name
+    for number, name in {
+        "1.3.101.110": "X25519",
+        "1.3.101.111": "X448",
+        "2.16.840.1.101.3.4.4.1": "ML-KEM-512",
+        "2.16.840.1.101.3.4.4.2": "ML-KEM-768",
+        "2.16.840.1.101.3.4.4.3": "ML-KEM-1024",
+    }.items()
+} | {number: name for number, (name, family, _hash) in _ALGORITHMS.items() if family == "other"}
+
 _DSA = (der.oid("1.2.840.10040.4.1"), der.oid("1.3.14.3.2.12"))
 _EC = der.oid("1.2.840.10045.2.1")
 _EDWARDS = {der.oid("1.3.101.112"): ("Ed25519", 256), der.oid("1.3.101.113"): ("Ed448", 456)}
@@ -161,8 +182,8 @@ _EDWARDS = {der.oid("1.3.101.112"): ("Ed25519", 256), der.oid("1.3.101.113"): ("
 
 @dataclass(frozen=True)
 class KeyFacts:
-    """kind: RSA, EC, DSA, Ed25519, Ed448 or other; curve: `explicit` when its parameters are written out; exponent: the
-    public one of an RSA key."""
+    """kind: RSA, EC, DSA, Ed25519, Ed448, a name of _NAMED_KEYS or other; curve: `explicit` where its parameters are
+    written out; exponent: the public one of an RSA key."""
 
     kind: str
     bits: int | None = None
@@ -205,7 +226,7 @@ def _key_facts(spki: bytes) -> KeyFacts:
         return KeyFacts("DSA", _positive(der.integer(parameters[prime[2] : prime[3]]).bit_length()))
     if kind in _EDWARDS:
         return KeyFacts(*_EDWARDS[kind])
-    return KeyFacts("other")
+    return KeyFacts(_NAMED_KEYS.get(kind, "other"))
 
 
 def _positive(bits: int) -> int | None:
@@ -283,6 +304,15 @@ def _hash_name(data: bytes, start: int, stop: int) -> str:
     id_start, id_stop = der.expect(data, first, last, der.OID)
     number = data[id_start:id_stop]
     return _HASH_IDS.get(number) or der.dotted(number)
+
+
+def hash_function(algorithm: bytes) -> Callable[[bytes], bytes] | None:
+    """The hash that the content of an AlgorithmIdentifier names; None for an unknown one. Raises DerError."""
+    start, stop = der.expect(algorithm, 0, len(algorithm), der.OID)
+    name = _HASH_IDS.get(algorithm[start:stop])
+    if name is None:
+        return None
+    return lambda data: hashlib.new(name.replace("-", "_"), data, usedforsecurity=False).digest()
 
 
 def algorithm_name(algorithm: bytes) -> str:

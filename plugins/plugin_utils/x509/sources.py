@@ -26,6 +26,9 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{40,}={0,2}\s*")
 _PKCS7_SIGNED = der.oid("1.2.840.113549.1.7.2")
 
 
+_SERVER_PURPOSES = {der.oid("1.3.6.1.5.5.7.3.1"), der.oid("2.5.29.37.0")}
+
+
 class SourceError(ValueError):
     """A source that cannot be used; the message names it, says why and what to do."""
 
@@ -67,10 +70,30 @@ class SourceReader:
                 raise self._error(
                     f"{label} is not readable: its text is not base64. Copy the file again, or export it once more."
                 ) from exc
-            # OpenSSL appends its own trust settings to a TRUSTED CERTIFICATE.
-            yield label, _first_element(content) if kind.startswith("TRUSTED ") else content
+            yield label, self._trusted(label, content) if kind.startswith("TRUSTED ") else content
         if not found:
             raise self._error(self._nothing_in(name, sorted({m[1].decode("ascii") for m in _BLOCK.finditer(data)})))
+
+    def _trusted(self, label: str, content: bytes) -> bytes:
+        """The certificate of a TRUSTED CERTIFICATE, to which OpenSSL appends its own trust settings (X509_CERT_AUX):
+        purposes that it is trusted for, if it is not for all, and [0] those that it is rejected for."""
+        certificate = _first_element(content)
+        try:
+            settings = content[len(certificate) :]
+            listed = {
+                tag: {settings[first:last] for _tag, _header, first, last in der.children(settings, start, stop)}
+                for tag, _header, start, stop in (der.members(settings) if settings else ())
+                if tag in (der.SEQUENCE, 0xA0)
+            }
+        except DerError as exc:
+            raise self._error(f"{label} has trust settings that cannot be read ({exc}). Export it again.") from exc
+        trusted, rejected = listed.get(der.SEQUENCE), listed.get(0xA0, set())
+        if rejected & _SERVER_PURPOSES or (trusted is not None and not trusted & _SERVER_PURPOSES):
+            raise self._error(
+                f"{label} says that it is not to be trusted for TLS servers (its trust settings by OpenSSL). "
+                f"Take it out, or export the {self._wanted} without these settings if it is to be trusted all the same."
+            )
+        return certificate
 
     def _nothing_in(self, name: str, labels: list[str]) -> str:
         if any(label in ("PKCS7", "CMS") for label in labels):

@@ -182,6 +182,34 @@ OTHER_DIRECTORY = (
     ),
     True,
 )
+MAIL_BOUND = name_constraints(excluded=[x509.RFC822Name("c.example")])
+
+
+def common_name(text: str) -> x509.NameAttribute:
+    return x509.NameAttribute(NameOID.COMMON_NAME, text)
+
+
+BOUND_RSA = pki.make("Bound RSA", RSA_ROOT, ca=True, kind="rsa2048")
+BELOW_BOUND = pki.make("d", BOUND_RSA)
+
+
+def excluding(base: bytes, *more: bytes) -> pki.Identity:
+    """An authority that excludes one raw GeneralName."""
+    value = pki.tlv(0x30, pki.tlv(0xA1, pki.tlv(0x30, base, *more)))
+    extensions = [*pki.raw_extensions(BOUND_RSA), pki.extension("2.5.29.30", value, critical=True)]
+    return pki.rebuild(BOUND_RSA, RSA_ROOT, extensions=b"".join(extensions))
+
+
+UNREADABLE_BOUNDS = {
+    "an address without a mask": excluding(pki.tlv(0x87, bytes([10, 20, 0, 0]))),
+    "an address cut short": excluding(pki.tlv(0x87, bytes([10, 20, 0, 0, 255, 255, 0]))),
+    "an empty address": excluding(pki.tlv(0x87)),
+    "a wildcard": excluding(pki.tlv(0x82, b"*.dmz.example")),
+    "a name in another alphabet": excluding(pki.tlv(0x82, "hôpital.example".encode())),
+    "a directory name that is none": excluding(pki.tlv(0xA4, pki.tlv(0x30, b"\5\0"))),
+    "a form that does not exist": excluding(pki.tlv(0xA2, b"")),
+    "a minimum": excluding(pki.tlv(0x82, b"dmz.example"), pki.tlv(0x80, b"\1")),
+}
 URI_BOUND = name_constraints([x509.UniformResourceIdentifier("hopital.example")])
 
 
@@ -194,6 +222,7 @@ V1_MIDDLE = pki.rebuild(RSA_MIDDLE, RSA_ROOT, version=None, extensions=None)
 BARE = (KU, SKI, AKI)
 BARE_ROOT = pki.make("Bare Root", ca=True, without=BARE)
 BARE_MIDDLE = pki.make("Bare Middle", BARE_ROOT, ca=True, without=BARE)
+PINNED = pki.make("pinned", without=[BC, KU], dns=["pinned.hopital.example"])
 NOT_CA = pki.make("Not an authority", ROOT)
 
 
@@ -212,6 +241,13 @@ def named_issuer(identity: pki.Identity) -> x509.AuthorityKeyIdentifier:
     """An authority key identifier that names the issuer's certificate by its own issuer and serial number."""
     certificate = identity.certificate
     return AKI(None, [x509.DirectoryName(certificate.issuer)], certificate.serial_number)
+
+
+def constraints(content: bytes) -> pki.Identity:
+    """An authority with raw basic constraints."""
+    bare = pki.make("RSA Middle", RSA_ROOT, ca=True, kind="rsa2048", without=[BC])
+    extensions = [*pki.raw_extensions(bare), pki.extension("2.5.29.19", pki.tlv(0x30, content), critical=True)]
+    return pki.rebuild(bare, RSA_ROOT, extensions=b"".join(extensions))
 
 
 def weird(identity: pki.Identity, signer: pki.Identity, *extensions: bytes) -> pki.Identity:
@@ -504,6 +540,36 @@ CASES: dict[str, Case] = {
         [issued(pki.make("M", ROOT, ca=True, without=[BC])), pki.make("M", ROOT, ca=True, without=[BC])],
     ),
     "intermediate of version 1": Case("bad_signature/not_a_ca", [RSA_ROOT], [RSA_DEVICE, V1_MIDDLE]),
+    "a device without basic constraints, pinned as its own anchor": Case(
+        "bad_signature/not_a_ca", [PINNED], [issued(PINNED)]
+    ),
+    "an old root that says that it signs certificates": Case(
+        "trusted/anchor_reached",
+        [old := pki.make("Old", ca=True, without=[BC])],
+        [issued(old)],
+    ),
+    "neither false nor true": Case(
+        "not_assessed/link_unreadable", [RSA_ROOT], [issued(BOTH := constraints(b"\1\1\0\1\1\xff")), BOTH]
+    ),
+    "an authority in two words": Case(
+        "not_assessed/link_unreadable", [RSA_ROOT], [issued(TWICE := constraints(b"\1\1\xff\2\1\0\2\1\5")), TWICE]
+    ),
+    "a path length before being an authority": Case(
+        "not_assessed/link_unreadable", [RSA_ROOT], [issued(FIRST := constraints(b"\2\1\5\1\1\xff")), FIRST]
+    ),
+    "two blocks of extensions": Case(
+        "not_assessed/link_unreadable",
+        [RSA_ROOT],
+        [
+            RSA_DEVICE,
+            pki.rebuild(
+                RSA_MIDDLE,
+                RSA_ROOT,
+                extensions=pki.tlv(0xA3, pki.tlv(0x30, *pki.raw_extensions(RSA_MIDDLE)))
+                + pki.tlv(0xA3, pki.tlv(0x30, pki.extension("2.5.29.19", b"\x30\0"))),
+            ),
+        ],
+    ),
     "anchor that says it is no authority": Case("bad_signature/not_a_ca", [NOT_CA], [issued(NOT_CA)]),
     "key usage without signing certificates": Case(
         "bad_signature/key_usage",
@@ -579,6 +645,61 @@ CASES: dict[str, Case] = {
             URI_BOUND, extra=[(x509.SubjectAlternativeName([x509.UniformResourceIdentifier("https://a.b/")]), False)]
         ),
     ),
+    "a wildcard that stands for what is excluded": Case(
+        "bad_signature/name_constraints", [ROOT], constrained(DNS_EXCLUDED, dns=["*.hopital.example"])
+    ),
+    "a wildcard inside what is excluded": Case(
+        "bad_signature/name_constraints", [ROOT], constrained(DNS_EXCLUDED, dns=["*.dmz.hopital.example"])
+    ),
+    "a wildcard beside what is excluded": Case(
+        "trusted/anchor_reached", [ROOT], constrained(DNS_EXCLUDED, dns=["*.lan.hopital.example"])
+    ),
+    "a wildcard one label above what is excluded": Case(
+        "trusted/anchor_reached", [ROOT], constrained(DNS_EXCLUDED, dns=["*.example"])
+    ),
+    "a wildcard inside what is permitted": Case(
+        "trusted/anchor_reached", [ROOT], constrained(DNS_BOUND, dns=["*.hopital.example"])
+    ),
+    "a wildcard wider than what is permitted": Case(
+        "bad_signature/name_constraints", [ROOT], constrained(DNS_BOUND, dns=["*.example"])
+    ),
+    **{
+        f"common name that is no host name: {text}": Case(
+            "trusted/anchor_reached", [ROOT], [pki.make(text, DNS_BOUND), DNS_BOUND]
+        )
+        for text in ("10.20.1.14", "echo v1.2", "v1.2.3", "-a.example", "a..example", "2001:db8::1", "Dr. Who", "a.b-")
+    },
+    **{
+        f"common name that is a host name: {text}": Case(
+            "bad_signature/name_constraints", [ROOT], [pki.make(text, DNS_BOUND), DNS_BOUND]
+        )
+        for text in ("autre.example", "*.autre.example", "ECHO_4.autre.example", "xn--e1afmkfd.example")
+    },
+    "the second of two common names": Case(
+        "bad_signature/name_constraints",
+        [ROOT],
+        [
+            pki.make("x", DNS_BOUND, subject=x509.Name([common_name("a.autre.example"), common_name("device")])),
+            DNS_BOUND,
+        ],
+    ),
+    "a common name beside a DNS name does not count": Case(
+        "trusted/anchor_reached", [ROOT], [pki.make("a.autre.example", DNS_BOUND, dns=["a.hopital.example"]), DNS_BOUND]
+    ),
+    "an e-mail address in the subject under a constraint on them": Case(
+        "not_assessed/name_constraints_unsupported",
+        [ROOT],
+        [
+            pki.make("x", MAIL_BOUND, subject=x509.Name([x509.NameAttribute(NameOID.EMAIL_ADDRESS, "a@b.example")])),
+            MAIL_BOUND,
+        ],
+    ),
+    **{
+        f"a constraint that cannot be read: {what}": Case(
+            "not_assessed/link_unreadable", [RSA_ROOT], [BELOW_BOUND, bound]
+        )
+        for what, bound in UNREADABLE_BOUNDS.items()
+    },
     "a self-issued link is not bound": Case(
         "trusted/anchor_reached",
         [pki.make("Root", ca=True, extra=[OTHER_DIRECTORY])],
@@ -811,6 +932,17 @@ def test_a_verdict_names_the_anchor_the_link_and_the_date() -> None:
     assert "may be" not in CASES["unknown root not sent"].verdict()["detail"]
     constraints = CASES["outside a network"].verdict()
     assert (constraints["link"], name("device") in constraints["detail"]) == (name("Bound"), True)
+
+
+def test_the_certificate_that_was_cut_short_is_named_and_not_its_issuer() -> None:
+    judge = TrustJudge([ROOT.der])
+    cut = judge.judge([DEVICE.der, STRANGER.der, MIDDLE.der[:-9]], NOW)
+    assert (cut["link"], "number 3" in cut["detail"]) == ("CN=Middle,O=Test Hospital", True)
+    nameless = judge.judge([DEVICE.der, MIDDLE.der[:60]], NOW)
+    assert (nameless["cause"], nameless["link"]) == ("link_unreadable", "certificate number 2 of the chain")
+    # Another that cannot be read is not the issuer that is missing.
+    other = judge.judge([DEVICE.der, STRANGER_MIDDLE.der[:-9]], NOW)
+    assert (other["cause"], other["link"]) == ("issuer_unknown", "CN=Middle,O=Test Hospital")
 
 
 def test_a_hostile_name_is_escaped_and_cut() -> None:

@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.ocsp import (
     OcspError,
     build_request,
+    issuer_of,
     read_answer,
+    with_answer,
 )
 from ansible_collections.biomed.cert_hygiene.tests.unit import pki_factory as pki
 
@@ -101,6 +103,96 @@ def test_rsa_answers_are_read_too() -> None:
     assert read_answer(data, RSA_DEVICE.der, RSA_ISSUER.der, pki.NOW)["status"] == "good"
 
 
+def resigned(data: bytes, signer: pki.Identity, digest: str, change: Any = None) -> bytes:
+    """An answer signed anew with another algorithm, and its body changed."""
+    status, wrapped = pki.elements(data)
+    kind, octets = pki.elements(pki.elements(wrapped)[0])
+    parts = pki.elements(pki.content(octets))
+    body = parts[0] if change is None else pki.tlv(0x30, *change(pki.elements(parts[0])))
+    basic = pki.tlv(0x30, body, *pki.signed(signer.key, body, digest), *parts[3:])
+    return pki.tlv(0x30, status, pki.tlv(0xA0, pki.tlv(0x30, kind, pki.tlv(4, basic))))
+
+
+SHOUTING = pki.make("HOSPITAL  ISSUING", ca=True, label="Hospital Issuing")
+IMPOSTOR = pki.make("Hospital Issuing", ca=True, label="impostor")
+FALSE_DELEGATE = pki.make("Hospital OCSP", IMPOSTOR, extra=[_SIGNING])
+SELF_DELEGATE = pki.make("Hospital Issuing", label="impostor", extra=[_SIGNING])
+SHA1_DELEGATE = pki.rebuild(DELEGATE, ISSUER, "sha1")
+CODE_DELEGATE = pki.make("Hospital Code", ISSUER)
+CRITICAL = pki.tlv(0xA1, pki.tlv(0x30, pki.extension("1.3.6.1.4.1.99999.1", b"\5\0", critical=True)))
+PLAIN = pki.tlv(0xA1, pki.tlv(0x30, pki.extension("1.3.6.1.4.1.99999.1", b"\5\0")))
+
+
+def twice(other: bytes) -> Any:
+    """A change that makes an answer say what two say."""
+    octets = pki.elements(pki.elements(pki.elements(other)[1])[0])[1]
+    single = pki.elements(pki.elements(pki.elements(pki.content(octets))[0])[-1])
+    return lambda body: [*body[:-1], pki.tlv(0x30, *pki.elements(body[-1]), *single)]
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (resigned(answer(), ISSUER, "sha1"), "good"),
+        (answer(signer=DELEGATE, delegates=(NO_DELEGATE, EXPIRED_DELEGATE, ISSUER, DELEGATE)), "good"),
+        (resigned(answer(signer=DELEGATE, delegates=(SHA1_DELEGATE,)), DELEGATE, "sha1"), "good"),
+        (answer(issuer=SHOUTING), "good"),
+        (answer(issuer=SHOUTING, status=ocsp.OCSPCertStatus.REVOKED), "revoked"),
+        (answer(issuer=IMPOSTOR, signer=ISSUER), "not_assessed"),
+        (answer(signer=FALSE_DELEGATE, delegates=(FALSE_DELEGATE,)), "not_assessed"),
+        (answer(signer=SELF_DELEGATE, delegates=(SELF_DELEGATE,)), "not_assessed"),
+        (answer(signer=CODE_DELEGATE, delegates=(CODE_DELEGATE,)), "not_assessed"),
+        (answer(signer=DELEGATE, delegates=(FALSE_DELEGATE, NO_DELEGATE)), "not_assessed"),
+        (resigned(answer(), ISSUER, "sha256", lambda body: [*body, CRITICAL]), "not_assessed"),
+        (resigned(answer(), ISSUER, "sha256", lambda body: [*body, PLAIN]), "good"),
+        (resigned(REVOKED, ISSUER, "sha256", lambda body: [*body, CRITICAL]), "revoked"),
+        (resigned(answer(), ISSUER, "sha256", twice(REVOKED)), "revoked"),
+        (resigned(REVOKED, ISSUER, "sha256", twice(answer())), "revoked"),
+        (resigned(answer(device=OTHER), ISSUER, "sha256", twice(answer())), "good"),
+    ],
+)
+def test_whose_answer_and_how_it_is_signed(data: bytes, status: str) -> None:
+    assert read_answer(data, DEVICE.der, ISSUER.der, pki.NOW)["status"] == status
+
+
+@pytest.mark.parametrize("digest", ["sha1", "sha256", "sha384", "pss-sha1", "pss-sha256"])
+def test_rsa_answers_are_verified_whatever_their_hash_and_padding(digest: str) -> None:
+    data = resigned(answer(RSA_DEVICE, RSA_ISSUER), RSA_ISSUER, digest)
+    assert read_answer(data, RSA_DEVICE.der, RSA_ISSUER.der, pki.NOW)["status"] == "good"
+    false = data[:-1] + bytes([data[-1] ^ 1])
+    assert read_answer(false, RSA_DEVICE.der, RSA_ISSUER.der, pki.NOW)["status"] == "not_assessed"
+    stranger = pki.make("Stranger RSA", ca=True, kind="rsa2048")
+    forged = resigned(answer(RSA_DEVICE, RSA_ISSUER), stranger, digest)
+    assert read_answer(forged, RSA_DEVICE.der, RSA_ISSUER.der, pki.NOW)["status"] == "not_assessed"
+
+
+@pytest.mark.parametrize("edge", [timedelta(minutes=5), timedelta(minutes=5, seconds=1)])
+def test_the_clocks_of_responders_differ_a_little(edge: timedelta) -> None:
+    expected = "good" if edge <= timedelta(minutes=5) else "not_assessed"
+    for at in (pki.NOW - timedelta(hours=1) - edge, pki.NOW + timedelta(hours=24) + edge):
+        assert read_answer(answer(), DEVICE.der, ISSUER.der, at)["status"] == expected
+
+
+def test_the_issuer_is_found_by_its_name_in_any_case_and_by_its_key() -> None:
+    assert issuer_of(DEVICE.der, [b"junk", STRANGER.der, IMPOSTOR.der, SHOUTING.der]) == SHOUTING.der
+    assert issuer_of(pki.rebuild(RSA_DEVICE, RSA_ISSUER, "sha1").der, [RSA_ISSUER.der]) == RSA_ISSUER.der
+    assert issuer_of(DEVICE.der, [IMPOSTOR.der]) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "answered", "expected"),
+    [
+        ("trusted", "revoked", "revoked"),
+        ("some_clients_refuse", "revoked", "revoked"),
+        ("trusted", "good", "trusted"),
+        ("trusted", "not_assessed", "trusted"),
+    ],
+)
+def test_an_answer_and_a_verdict(status: str, answered: str, expected: str) -> None:
+    verdict = with_answer({"status": status, "cause": "x"}, {"status": answered, "detail": "d", "date": None})
+    assert (verdict["status"], verdict["revocation"]["status"]) == (expected, answered)
+
+
 def test_the_same_serial_of_another_issuer_is_another_certificate() -> None:
     twin = pki.make("twin", STRANGER, serial=DEVICE.certificate.serial_number)
     assert read_answer(answer(twin, STRANGER), DEVICE.der, ISSUER.der, pki.NOW)["status"] == "not_assessed"
@@ -109,6 +201,8 @@ def test_the_same_serial_of_another_issuer_is_another_certificate() -> None:
 def test_the_request_is_about_the_certificate() -> None:
     request: Any = ocsp.load_der_ocsp_request(build_request(DEVICE.der, ISSUER.der))
     assert request.serial_number == DEVICE.certificate.serial_number
+    built = ocsp.OCSPRequestBuilder().add_certificate(DEVICE.certificate, ISSUER.certificate, hashes.SHA1()).build()
+    assert build_request(DEVICE.der, ISSUER.der) == built.public_bytes(serialization.Encoding.DER)
 
 
 def test_an_unreadable_certificate_cannot_be_asked_about() -> None:

@@ -40,8 +40,9 @@ NO_CRL_SIGN = pki.make("Silent", ROOT, ca=True, extra=[(pki.key_usage(authority=
 SERIAL = 0xB0
 
 
-def point(url: str) -> x509.DistributionPoint:
-    return x509.DistributionPoint([x509.UniformResourceIdentifier(url)], None, None, None)
+def point(url: str, reasons: frozenset[Reason] | None = None, of: x509.Name | None = None) -> x509.DistributionPoint:
+    lists = None if of is None else [x509.DirectoryName(of)]
+    return x509.DistributionPoint([x509.UniformResourceIdentifier(url)], None, reasons, lists)
 
 
 def device(issuer: pki.Identity = MIDDLE, **more: Any) -> pki.Identity:
@@ -72,6 +73,33 @@ URL = x509.UniformResourceIdentifier("http://crl.hopital.example/2.crl")
 HELD = [(SERIAL, Reason.certificate_hold)]
 GONE = [(SERIAL, Reason.key_compromise)]
 UNKNOWN = (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\5\0"), True)
+RELATIVE = pki.tlv(0x30, bytes.fromhex("0603550403"), pki.tlv(0x0C, b"List 2"))
+WHOLE = x509.Name([*MIDDLE.certificate.subject, x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "LIST  2")])
+POINTED = device(extra=[(x509.CRLDistributionPoints([point(URL.value)]), False)])
+UNKNOWN_ENTRY = pki.extension("1.3.6.1.4.1.99999.1", b"\5\0", critical=True)
+
+
+def by_relative_name() -> pki.Identity:
+    rdn = x509.RelativeDistinguishedName([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "List 2")])
+    return device(extra=[(x509.CRLDistributionPoints([x509.DistributionPoint(None, rdn, None, None)]), False)])
+
+
+def resigned(data: bytes, change: Any) -> bytes:
+    """A list of MIDDLE with the parts of its body changed by `change`, signed anew."""
+    parts = pki.elements(data)
+    body = pki.tlv(0x30, *change(pki.elements(parts[0])))
+    return pki.tlv(0x30, body, parts[1], pki.tlv(3, b"\0", MIDDLE.key.sign(body, ec.ECDSA(hashes.SHA256()))))
+
+
+def with_scope(*fields: bytes) -> bytes:
+    point = pki.extension("2.5.29.28", pki.tlv(0x30, *fields), critical=True)
+    return resigned(of_middle(), lambda body: [*body, pki.tlv(0xA0, pki.tlv(0x30, point))])
+
+
+def with_entry(extension: bytes, serial: int = 1) -> bytes:
+    date = pki.tlv(0x17, b"261101000000Z")
+    entry = pki.tlv(0x30, pki.tlv(2, b"\0" + bytes([serial])), date, pki.tlv(0x30, extension))
+    return resigned(of_middle(), lambda body: [*body, pki.tlv(0x30, entry)])
 
 
 @dataclass(frozen=True)
@@ -133,6 +161,53 @@ CASES = {
         [of_middle(extra=[scope(full_name=[URL])])],
         "",
         device(extra=[(x509.CRLDistributionPoints([point("http://a.example/"), point(URL.value)]), False)]),
+    ),
+    "a distribution point that is named in no known way": Case(
+        "not_assessed", [with_scope(pki.tlv(0xA0, pki.tlv(0xA0)))], "for other certificates", POINTED
+    ),
+    "a distribution point relative to the issuer": Case(
+        "good", [with_scope(pki.tlv(0xA0, pki.tlv(0xA1, RELATIVE)))], "", by_relative_name()
+    ),
+    "a distribution point relative to the issuer, written whole in the list": Case(
+        "good",
+        [of_middle(extra=[scope(full_name=[x509.DirectoryName(WHOLE)])])],
+        "",
+        by_relative_name(),
+    ),
+    "another one relative to the issuer": Case(
+        "not_assessed", [with_scope(pki.tlv(0xA0, pki.tlv(0xA1, RELATIVE)))], "for other certificates", POINTED
+    ),
+    "a distribution point for some reasons": Case(
+        "not_assessed",
+        [of_middle(extra=[scope(full_name=[URL])])],
+        "for other certificates",
+        device(extra=[(x509.CRLDistributionPoints([point(URL.value, reasons=frozenset([Reason.superseded]))]), False)]),
+    ),
+    "a distribution point of another issuer of lists": Case(
+        "not_assessed",
+        [of_middle(extra=[scope(full_name=[URL])])],
+        "for other certificates",
+        device(extra=[(x509.CRLDistributionPoints([point(URL.value, of=pki.name("Lists"))]), False)]),
+    ),
+    "a field of the scope that is not known": Case("not_assessed", [with_scope(pki.tlv(0x86, b"\xff"))], "only a part"),
+    "a scope in two words": Case(
+        "not_assessed", [with_scope(pki.tlv(0x81, b"\0"), pki.tlv(0x81, b"\0"))], "only a part"
+    ),
+    "a delta that does not call itself critical": Case(
+        "not_assessed", [of_middle(extra=[(x509.DeltaCRLIndicator(1), False)])], "only a part"
+    ),
+    "an entry with an unknown critical extension": Case("not_assessed", [with_entry(UNKNOWN_ENTRY)], "only a part"),
+    "an entry with an unknown extension": Case("good", [with_entry(pki.extension("1.3.6.1.4.1.99999.1", b"\5\0"))]),
+    "an entry that cannot be read": Case("not_assessed", [with_entry(b"\5\0")], "only a part"),
+    "an entry of another issuer": Case(
+        "not_assessed", [with_entry(pki.extension("2.5.29.29", pki.tlv(0x30), critical=True))], "other issuers"
+    ),
+    "an unknown entry beside a revocation": Case("revoked", [with_entry(UNKNOWN_ENTRY, serial=SERIAL)]),
+    "revoked, and removed below": Case(
+        "revoked", [of_middle([(SERIAL, Reason.key_compromise), (SERIAL, Reason.remove_from_crl)])]
+    ),
+    "on hold, and revoked below": Case(
+        "revoked", [of_middle([*HELD, (SERIAL, Reason.key_compromise)])], "reason keyCompromise"
     ),
     "some reasons": Case(
         "not_assessed", [of_middle(extra=[scope(only_some_reasons=frozenset([Reason.superseded]))])], "only a part"

@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -386,6 +386,29 @@ ODD: list[tuple[str, bytes, dict[str, Any], list[str]]] = [
         {"key": {"type": "other", "bits": None, "curve": None}},
         ["key"],
     ),
+    *(
+        (
+            f"{name} key",
+            rebuilt(spki=spki(bytes.fromhex(algorithm), b"\1")),
+            {"key": {"type": name, "bits": None, "curve": None}},
+            [],
+        )
+        for name, algorithm in {
+            "ML-DSA-44": "300b0609608648016503040311",
+            "ML-DSA-87": "300b0609608648016503040313",
+            "ML-KEM-512": "300b0609608648016503040401",
+            "ML-KEM-1024": "300b0609608648016503040403",
+            "SLH-DSA-SHA2-128s": "300b0609608648016503040314",
+            "SLH-DSA-SHAKE-256f": "300b060960864801650304031f",
+            "X25519": "300506032b656e",
+        }.items()
+    ),
+    (
+        "two blocks of extensions",
+        rebuilt(extensions=pki.tlv(0xA3, pki.tlv(0x30)) * 2),
+        {},
+        ["extensions"],
+    ),
     (
         "unknown kind of key",
         rebuilt(spki=spki(bytes.fromhex("300306012a"), b"\1")),
@@ -564,6 +587,52 @@ def test_an_openssl_trusted_certificate_loses_its_settings(trio: list[pki.Identi
     text = base64.encodebytes(data).decode()
     source = f"-----BEGIN TRUSTED CERTIFICATE-----\n{text}-----END TRUSTED CERTIFICATE-----\n"
     assert load_certificates([source]) == [trio[0].der]
+
+
+SERVER_AUTH, ANY_PURPOSE, EMAIL = (
+    bytes.fromhex(text) for text in ("06082b06010505070301", "0604551d2500", "06082b06010505070304")
+)
+
+
+def trusted_for(trusted: Sequence[bytes] | None, rejected: Sequence[bytes] = ()) -> bytes:
+    """Trust settings as `openssl x509 -addtrust -addreject` writes them."""
+    return pki.tlv(
+        0x30,
+        b"" if trusted is None else pki.tlv(0x30, *trusted),
+        pki.tlv(0xA0, *rejected) if rejected else b"",
+        pki.tlv(0x0C, b"alias"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "usable"),
+    [
+        (b"", True),
+        (trusted_for(None), True),
+        (trusted_for([SERVER_AUTH, EMAIL], [EMAIL]), True),
+        (trusted_for([ANY_PURPOSE]), True),
+        (trusted_for(None, [EMAIL]), True),
+        (trusted_for(None, [SERVER_AUTH]), False),
+        (trusted_for(None, [EMAIL, ANY_PURPOSE]), False),
+        (trusted_for([SERVER_AUTH], [SERVER_AUTH]), False),
+        (trusted_for([EMAIL]), False),
+        (trusted_for([]), False),
+        (b"\x30\x09\x30", False),
+    ],
+)
+def test_a_certificate_that_openssl_is_told_not_to_trust_is_refused_by_name(
+    trio: list[pki.Identity], settings: bytes, usable: bool
+) -> None:
+    blocks = [trio[1].der, trio[0].der + settings]
+    text = "".join(
+        f"-----BEGIN TRUSTED CERTIFICATE-----\n{base64.encodebytes(one).decode()}-----END TRUSTED CERTIFICATE-----\n"
+        for one in blocks
+    )
+    if usable:
+        assert load_certificates([text]) == [trio[1].der, trio[0].der]
+        return
+    with pytest.raises(CertificateSourceError, match=r"certificate number 2 of the PEM text .* trust"):
+        load_certificates([text])
 
 
 @pytest.mark.parametrize("value", [b"*.hopital.example", b"CHU_Racine", b"R&D"])

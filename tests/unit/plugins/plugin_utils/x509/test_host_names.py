@@ -64,7 +64,17 @@ def leaf(*dns: str, ip: tuple[str, ...] = (), common_name: str | None = None, **
         ("*.example.", "a.example", False),
         ("*..example", "a..example", False),
         ("\u212ardio.example", "krdio.example", False),  # the Kelvin sign, whose small letter is k
-        # internationalised names
+        # internationalised names, by IDNA 2008: "ß", "ς" and joiners stand for themselves
+        ("xn--strae-oqa.example", "Straße.example", True),
+        ("strasse.example", "straße.example", False),
+        ("xn--nxasmq6b.example", "βόλος.example", False),
+        ("xn--nxasmm1c.example", "ΒΌΛΟς.example", True),
+        ("xn--wgv71a119e.example", "日本語。example", True),
+        ("xn--ls8h.example", "💩.example", False),
+        ("xn---foo-example", "\u0301foo.example", False),
+        ("xn--bcher-kva.example", "Bu\u0308cher.example", True),
+        ("echo.example", "ｅｃｈｏ.example", True),
+        ("a..example", "a..example", False),
         ("xn--cho-9la.hopital.example", "écho.hopital.example", True),
         ("xn--cho-9la.hopital.example", "ÉCHO.hopital.example", True),
         ("xn--cho-9la.hopital.example", "xn--cho-9la.hopital.example", True),
