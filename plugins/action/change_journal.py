@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
@@ -39,6 +40,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible
 
 display = Display()
 
+#: In the environment: as a variable, a gateway could set it.
+_ACCEPTED = "CERT_HYGIENE_INJECTED_FACTS_ACCEPTED"
 _RECORDED = tuple(event for event in EVENTS if event not in ("authorised", "refused"))
 # A device that a batch leaves so ends the run.
 _STOPPING = ("began", "changed", "failed", "rolled_back", "left_open")
@@ -84,6 +87,8 @@ class ActionModule(ActionBase):
         return result
 
     def _ask(self, options: dict[str, Any], task_vars: Mapping[str, Any], language: str) -> dict[str, Any]:
+        if C.INJECT_FACTS_AS_VARS and os.environ.get(_ACCEPTED) != "1":
+            raise JournalError("facts_injected", variable=_ACCEPTED)
         hosts, most = len(task_vars.get("ansible_play_batch") or [""]), max(options["batch_max"], 1)
         if hosts > most:
             raise JournalError("batch", hosts=hosts, most=most)

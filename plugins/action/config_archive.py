@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive import ArchiveError, read
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.control_node import encryption
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.private_folder import (
@@ -23,6 +21,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.private
     private_folder,
     write_new,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.told import DataOnly
 
 _ENDINGS = {"": ".tar.gz", "age": ".tar.gz.age", "gpg": ".tar.gz.gpg"}
 _MOST = 256 * 1024 * 1024
@@ -54,9 +53,13 @@ class _Failed(Exception):
     """One sentence, with the way out."""
 
 
-class ActionModule(ActionBase):
+class ActionModule(DataOnly):
     """See the documentation of the module config_archive."""
 
+    taken = (
+        *("content", "content_sha256", "manifest", "changes", "files", "keys_left", "extra"),
+        *("expected", "left_open", "whole", "change_id", "wanted"),
+    )
     _supports_check_mode = True
     _supports_async = False
 

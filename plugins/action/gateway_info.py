@@ -24,6 +24,7 @@ class ActionModule(VantageAction):
     """See the documentation of the module gateway_info."""
 
     name = "gateway_info"
+    taken = ("facts", "record", "vantage_clock")
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Gather, and return one observation."""
@@ -43,26 +44,33 @@ class ActionModule(VantageAction):
             self._keep(dest, _unasked(device, "unreachable", "no_answer", error.message, asked))
             raise
         answered = time.time()
-        if result.get("failed") or result.get("unreachable") or "facts" not in result:
+        if not isinstance(result.get("facts"), dict) and not result.get("failed") and not result.get("unreachable"):
+            result.update(failed=True, msg="gateway_info: the gateway answered with something else than facts.")
+        if result.get("failed") or result.get("unreachable"):
             self._keep(dest, _unasked(device, "skipped", "module_failed", str(result.get("msg") or ""), asked))
             return result
-        facts, seen = result.pop("facts"), result.pop("vantage_clock")
+        facts, seen = result.pop("facts"), result.pop("vantage_clock", None) or {}
         live = arguments.get("recorded") is None
         if not live:
             # What was recorded is as old as the recording, and need not come back.
-            asked, answered = seen["started"], seen["finished"]
+            asked, answered = seen.get("started", asked), seen.get("finished", answered)
             result.get("invocation", {}).get("module_args", {}).pop("recorded", None)
-        observation = interpret_gateway(
-            facts,
-            device=device,
-            asked=asked,
-            answered=answered,
-            started=seen["started"],
-            finished=seen["finished"],
-            # The control node's own clock needs no comparison; a recorded one can't be compared any more.
-            comparable=live,
-            same_machine=self.is_local(),
-        )
+        try:
+            observation = interpret_gateway(
+                facts,
+                device=device,
+                asked=asked,
+                answered=answered,
+                started=seen["started"],
+                finished=seen["finished"],
+                # The control node's own clock needs no comparison; a recorded one can't be compared any more.
+                comparable=live,
+                same_machine=self.is_local(),
+            )
+        except (AttributeError, KeyError, TypeError, ValueError):
+            result.update(failed=True, msg="gateway_info: what the gateway answered is not what the module says.")
+            self._keep(dest, _unasked(device, "skipped", "module_failed", result["msg"], asked))
+            return result
         result["observation"] = observation
         self._keep(dest, observation)
         return result

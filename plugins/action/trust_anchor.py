@@ -24,6 +24,7 @@ class ActionModule(VantageAction):
     """See the documentation of the module trust_anchor."""
 
     name = "trust_anchor"
+    taken = ("stores", "files", "name", "kept", "undone", "left_open")
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Judge the root, then let the module change the stores."""

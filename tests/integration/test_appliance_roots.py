@@ -330,6 +330,7 @@ class Place:
             "env": {
                 **environment(self.folder / "home", self._collections),
                 "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+                "ANSIBLE_INJECT_FACT_VARS": "False",
             },
             "stdout": subprocess.PIPE,
             "stderr": subprocess.STDOUT,

@@ -22,6 +22,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.action import change_journa
 COLLECTIONS = Path(action.__file__).absolute().parents[4]
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 LOGIN = pwd.getpwuid(os.getuid()).pw_name
+SETTINGS = {"ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_INJECT_FACT_VARS": "False"}
 ALLOWED = {"kinds": ["time_sync"], "by": "The vendor", "on": "2026-01-01", "until": "2099-12-31", "reference": "A-1"}
 
 pytestmark = pytest.mark.skipif(not PLAYBOOK.exists(), reason="no ansible-playbook beside this interpreter")
@@ -62,7 +63,7 @@ def asked(
     finished = subprocess.run(
         [str(PLAYBOOK), "-i", "hosts.yml", "play.yml", *arguments],
         cwd=folder,
-        env={**clean, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), **environment},
+        env={**clean, **SETTINGS, **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -105,6 +106,15 @@ def test_options_that_cannot_be_are_refused_with_one_message_that_names_them(tmp
         assert result["failed"] and word in result["msg"], result
         assert "Traceback" not in str(result)
     assert not (tmp_path / "control").exists()
+
+
+def test_where_facts_become_variables_nothing_is_changed_unless_somebody_says_so_outside(tmp_path: Path) -> None:
+    injected = {"ANSIBLE_INJECT_FACT_VARS": "True"}
+    (refused,) = asked(tmp_path, [{}], **injected)
+    assert refused["failed"] and "inject_facts_as_vars = False" in refused["msg"]
+    assert not (tmp_path / "control").exists()
+    (granted,) = asked(tmp_path, [{}], **injected, CERT_HYGIENE_INJECTED_FACTS_ACCEPTED="1")
+    assert granted["granted"]
 
 
 def test_a_broken_chain_stops_every_event_and_stays_as_it_is(tmp_path: Path) -> None:

@@ -173,6 +173,54 @@ def test_gateways_that_cannot_be_asked_cost_the_others_nothing(gateways_audit: C
         assert devices[name]["verdict"] == "incomplete"
 
 
+EVIL = """#!/bin/sh
+cat >/dev/null 2>&1 </dev/null
+cat {answer}
+"""
+
+
+def test_what_a_gateway_answers_rewrites_nobodys_rules(gateways_audit: Callable[..., Run], tmp_path: Path) -> None:
+    """Facts are injected as variables here, which is Ansible's default: a gateway of its own mind is alone with it."""
+
+    def rest(run: Run) -> set[tuple[str, str, str]]:
+        assert run.status == 0, run.output
+        return {(found["check"], found["status"], found["reason"]) for found in run.devices()["gw-002"]["findings"]}
+
+    honest = gateways_audit(some(2))
+    expected = rest(honest)
+    waivers = [
+        {"check": check, "group": "medical_devices", "reason": reason, "justification": "j", "approver": "q"}
+        for check, status, reason in expected
+        if status == "fail"
+    ]
+    attestations = [
+        {"check": check, "device": "gw-002", "result": "pass", "by": "q", "on": "2026-01-01", "until": "2099-01-01"}
+        for check, status, _reason in expected
+        if status == "not_assessed"
+    ]
+    assert attestations
+    facts = {
+        "audit_waivers": waivers,
+        "audit_attestations": attestations,
+        "audit_fail_on": "never",
+        "audit_policy": {"obsolete_tls_versions": []},
+        "report_dir": str(tmp_path / "elsewhere"),
+    }
+    clock = {"started": time.time(), "finished": time.time()}
+    told = {"facts": {"device": "gw-002", "source": "network", "subsets": {}}, "vantage_clock": clock}
+    answer = {"changed": False, "ansible_facts": facts, "warnings": ["\x1b[2Jall is well"], **facts, **told}
+    (tmp_path / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
+    (tmp_path / "evil").write_text(EVIL.format(answer=tmp_path / "answer.json"), encoding="utf-8")
+    (tmp_path / "evil").chmod(0o755)
+    gateways = some(2)
+    gateways["gw-001"]["ansible_python_interpreter"] = str(tmp_path / "evil")
+    run = gateways_audit(gateways)
+    assert rest(run) == expected
+    assert not (tmp_path / "elsewhere").exists()
+    assert "\x1b" not in run.output and "[U+001B][2Jall is well" in run.output
+    assert run.summary()["run"]["policy"] == honest.summary()["run"]["policy"]
+
+
 def test_check_mode_asks_and_keeps_nothing(gateways_audit: Callable[..., Run], sshd: Sshd) -> None:
     run = gateways_audit(some(1), "--check")
     assert run.status == 0, run.output

@@ -156,7 +156,9 @@ def interpret_gateway(
     the four of them; `comparable` false: what was recorded earlier has no offset any more.
     """
     observation = login_observation(device, "gateway", "localhost", (iso(asked), iso(answered)), "observed")
-    observation.update({key: value for key, value in facts.items() if key != "clock_read_at"})
+    # Whose it is, and how it came, is never the gateway's to say.
+    own = (*observation, "clock", "clock_read_at")
+    observation.update({key: value for key, value in facts.items() if key not in own})
     if "clock_read_at" in facts and comparable:
         clock = VantageClock() if same_machine else vantage_clock(asked, answered, started, finished)
         observation["clock"] = {

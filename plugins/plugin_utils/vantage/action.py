@@ -22,7 +22,6 @@ from typing import Any, Generic, TypeVar
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.basic import missing_required_lib
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.arguments import packed, unpacked
@@ -38,6 +37,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.in
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.login import NotAsked
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.options import Unshown
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.told import DataOnly
 
 display = Display()
 
@@ -80,13 +80,14 @@ class Planned(Generic[Plan]):
         return ("skipped", why.reason, why.detail) if why else ("aborted", "vantage_lost", problem)
 
 
-class VantageAction(ActionBase):  # type: ignore[misc]
+class VantageAction(DataOnly):
     """The control-node half of a module that looks from a vantage. Every failure begins with the module's name."""
 
     _requires_connection = True
     _supports_check_mode = True
     _supports_async = False
 
+    taken = ("answers", "observations", "vantage_clock")
     #: The module's, without the collection's.
     name = ""
 
