@@ -66,9 +66,33 @@ _value:
         - The number of C(devices), of devices by verdict (C(verdicts)), of findings by status (C(findings)), and of
           failures by severity (C(failures)).
       type: dict
+    authorities:
+      description:
+        - The certificates of authorities that end soon, or have ended, before what depends on them, the first to end
+          first. One renewal each puts all their devices right.
+      type: list
+      elements: dict
+      contains:
+        authority:
+          description: The subject of its certificate.
+          type: str
+        fingerprint_sha256:
+          description: The SHA-256 fingerprint of that certificate.
+          type: str
+        not_after:
+          description: When it ends.
+          type: str
+        owner:
+          description: Who renews it.
+          type: str
+        devices:
+          description: The names of the devices that depend on it.
+          type: list
+          elements: str
     devices:
       description:
-        - One entry per device. Those whose visit was broken off come first, then the gravest failure weighted by the
+        - One entry per device. Those that stopped answering during their visit come first, then those whose visit was
+          broken off, then the gravest failure weighted by the
           device's criticality, then the name.
       type: list
       elements: dict

@@ -19,6 +19,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.priority
     finding_weight,
     severity_weight,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_mapping
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text, require_aware
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import PEER_PREFIX
 
@@ -95,6 +96,38 @@ def summarize_device(device: Mapping[str, Any], findings: Iterable[Mapping[str, 
     }
 
 
+def add_authorities(found: dict[str, dict[str, Any]], line: Mapping[str, Any]) -> None:
+    """Count one device's line into the authorities that end before what depends on them.
+
+    One authority that ends is one cause, and one renewal, for all its devices: {fingerprint: {"authority", "not_after",
+    "owner", "devices"}}.
+    """
+    for finding in line["findings"]:
+        observed = as_mapping(finding.get("observed"))
+        fingerprint = observed.get("authority_fingerprint_sha256")
+        if finding.get("status") != "fail" or not fingerprint:
+            continue
+        entry = found.setdefault(
+            str(fingerprint),
+            {
+                "authority": observed.get("authority"),
+                "not_after": observed.get("not_after"),
+                "owner": "it",
+                "devices": {},
+            },
+        )
+        entry["devices"][line["device"]] = None
+
+
+def authorities_in_order(found: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The authorities to renew, the first to end first, each with the names of its devices."""
+    told = [
+        {**entry, "fingerprint_sha256": fingerprint, "devices": sorted(entry["devices"])}
+        for fingerprint, entry in found.items()
+    ]
+    return sorted(told, key=lambda entry: (str(entry["not_after"]), entry["fingerprint_sha256"]))
+
+
 def was_aborted(line: Mapping[str, Any]) -> bool:
     """Whether the visit of the device itself was broken off."""
     return any(
@@ -103,9 +136,25 @@ def was_aborted(line: Mapping[str, Any]) -> bool:
     )
 
 
+def _stopped_answering(line: Mapping[str, Any]) -> bool:
+    """Whether the device itself fell silent during its visit: somebody should go and look, before anything else."""
+    return any(
+        as_mapping(finding.get("observed")).get("visit_reason") == "stopped_answering"
+        and not str(finding.get("endpoint") or "").startswith(PEER_PREFIX)
+        for finding in line["findings"]
+    )
+
+
 def order_key(line: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Where a device stands in the fleet: aborted visits first, then by clinical priority, then by name."""
-    return (not was_aborted(line), -line["priority"], -severity_weight(line["worst_severity"]), str(line["device"]))
+    """Where a device stands in the fleet: those that fell silent first, then other aborted visits, then by clinical
+    priority, then by name."""
+    return (
+        not _stopped_answering(line),
+        not was_aborted(line),
+        -line["priority"],
+        -severity_weight(line["worst_severity"]),
+        str(line["device"]),
+    )
 
 
 def empty_totals() -> dict[str, Any]:
@@ -132,13 +181,16 @@ def add_to_totals(totals: dict[str, Any], line: Mapping[str, Any]) -> None:
 def assemble(lines: Iterable[dict[str, Any]], now: datetime) -> dict[str, Any]:
     """The fleet's summary from its devices' lines."""
     totals = empty_totals()
+    authorities: dict[str, dict[str, Any]] = {}
     kept = list(lines)
     for line in kept:
         add_to_totals(totals, line)
+        add_authorities(authorities, line)
     return {
         "schema_version": SCHEMA_VERSION,
         "generated_at": instant_text(require_aware(now)),
         "totals": totals,
+        "authorities": authorities_in_order(authorities),
         "devices": sorted(kept, key=order_key),
     }
 

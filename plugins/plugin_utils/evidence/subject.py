@@ -32,7 +32,6 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdi
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import (
     Visit,
     device_visit,
-    endpoint_seen,
     endpoints_seen,
     newest_network,
     peer_visit,
@@ -41,6 +40,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean i
     MAX_ITEMS,
     as_list,
     as_mapping,
+    clean_text,
     clean_texts,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import (
@@ -146,8 +146,10 @@ def _peer_facts(
     for item in as_list(device.get("peers")):
         peer = as_mapping(item)
         visit = peer_visit(newest_network(observations, peer_key(peer)), policy, now)
-        seen = endpoint_seen(visit, peer.get("port"), None)
-        found.append(endpoint_facts(place_label(PEER, peer), declared_names(peer), visit, seen, peer=True))
+        for seen in endpoints_seen(visit, peer.get("port"), None) or (None,):
+            address = f"@{clean_text(seen['address'])}" if seen and seen.get("address") else ""
+            label = place_label(PEER, peer) + address
+            found.append(endpoint_facts(label, declared_names(peer), visit, seen, peer=True))
     return tuple(found)
 
 

@@ -62,7 +62,7 @@ def newest(observations: Iterable[Mapping[str, Any]], device: str, source: str) 
 
 def _context(observation: Mapping[str, Any], at: datetime | None) -> dict[str, Any]:
     context: dict[str, Any] = {"visited_at": None if at is None else instant_text(at)}
-    for key, name in (("visit_reason", "reason"), ("detail", "detail")):
+    for key, name in (("visit_reason", "reason"), ("detail", "detail"), ("died_after", "died_after")):
         if isinstance(observation.get(name), str):
             context[key] = clean_text(observation[name])
     return context

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary import (
     VERDICTS,
+    add_authorities,
     add_to_totals,
+    authorities_in_order,
     empty_totals,
     order_key,
     was_aborted,
@@ -102,6 +104,7 @@ class Fleet:
         self.unjudged: dict[str, str] = {}
         self._start: datetime | None = None
         self._end: datetime | None = None
+        self.authorities: dict[str, dict[str, Any]] = {}
         self._owners: dict[str, int] = {}
         self._unassessed: dict[str, _Unassessed] = {}
         self._wards: dict[str, dict[str, int]] = {}
@@ -122,6 +125,7 @@ class Fleet:
         :param said: by language, the words for its findings
         """
         add_to_totals(self.totals, line)
+        add_authorities(self.authorities, line)
         for observation in observations:
             self._add_observation(observation)
         failing: dict[str, None] = {}
@@ -302,6 +306,7 @@ class Fleet:
                 if owner in self._owners
             ],
             "aborted": [page_row(row, words) for row in self.rows if row.aborted],
+            "authorities": self._authority_rows(words),
             "wards": self._ward_rows(words),
             "unassessed": self._unassessed_rows(words),
             "policy": _policy_rows(policy, words),
@@ -312,6 +317,17 @@ class Fleet:
         if all(row.aborted for row in self.rows):
             return None
         return (page_row(row, words) for row in self.rows if not row.aborted)
+
+    def _authority_rows(self, words: Words) -> list[dict[str, str]]:
+        return [
+            {
+                "name": visible(entry["authority"], 200),
+                "end": labels.date_text(entry["not_after"], words.language),
+                "number": words.number(len(entry["devices"])),
+                "devices": labels.list_text([visible(name, 120) for name in entry["devices"]], words.language),
+            }
+            for entry in authorities_in_order(self.authorities)
+        ]
 
     def _ward_rows(self, words: Words) -> list[dict[str, str]]:
         if len(self._wards) < 2:

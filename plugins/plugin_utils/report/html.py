@@ -162,6 +162,8 @@ def render_fleet(
     :param rows: the devices that were not aborted, in order; None for none
     """
     sections = [("devices", words["column_devices"])]
+    if view["authorities"]:
+        sections.append(("authorities", words["authorities_title"]))
     if view["wards"]:
         sections.append(("wards", words["wards_title"]))
     sections.append(("unassessed", words["unassessed_title"]))

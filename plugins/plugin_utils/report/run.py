@@ -20,7 +20,11 @@ from datetime import datetime
 from typing import Any, BinaryIO
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.device import assess_device
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary import SCHEMA_VERSION, summarize_device
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary import (
+    SCHEMA_VERSION,
+    authorities_in_order,
+    summarize_device,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.collection import Observations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attestations import Attestations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waivers import Waivers
@@ -250,6 +254,7 @@ def _summary(fleet: Fleet, rules: Rules, info: Mapping[str, Any], lines: _Spool)
         "schema_version": SCHEMA_VERSION,
         "generated_at": instant_text(rules.now),
         "run": fleet.run(rules.policy, info),
+        "authorities": authorities_in_order(fleet.authorities),
         "totals": fleet.totals,
     }
     yield to_json(head)[:-1] + b',"devices":['

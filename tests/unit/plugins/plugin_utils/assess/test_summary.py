@@ -251,3 +251,40 @@ def test_nothing_is_dropped_in_silence() -> None:
     lines = {line["device"]: line for line in summary["devices"]}
     assert lines["silent"]["verdict"] == "incomplete" and lines["silent"]["next"] is None
     assert lines["stranger"]["verdict"] == "non_compliant" and lines["stranger"]["class"] is None
+
+
+def ends(device: str, authority: str, fingerprint: str, **changes: Any) -> dict[str, Any]:
+    observed = {
+        "authority": authority,
+        "authority_fingerprint_sha256": fingerprint,
+        "not_after": "2026-12-02T18:00:00Z",
+    }
+    changes = {"reason": "authority_expires_urgently", "owner": "it", "device": device, **changes}
+    return {**finding(changes.pop("status", "fail"), "high"), "observed": observed, **changes}
+
+
+def test_an_authority_that_ends_is_one_cause_for_all_its_devices() -> None:
+    found = [
+        ends("b", "CN=Issuing", "01"),
+        ends("a", "CN=Issuing", "01"),
+        ends("a", "CN=Issuing", "01", endpoint="peer:pacs:2762"),
+        ends("c", "CN=Issuing", "02"),
+        ends("d", "CN=Issuing", "01", status="pass"),
+        ends("e", "CN=Issuing", "01", status="waived"),
+    ]
+    told = summarize(found, [{"name": name} for name in "abcde"], NOW)["authorities"]
+    assert [(entry["fingerprint_sha256"], entry["devices"], entry["owner"]) for entry in told] == [
+        ("01", ["a", "b"], "it"),
+        ("02", ["c"], "it"),
+    ]
+    assert told[0]["authority"] == "CN=Issuing" and told[0]["not_after"] == "2026-12-02T18:00:00Z"
+
+
+def test_a_device_that_fell_silent_stands_before_other_aborted_visits() -> None:
+    aborted = finding("not_assessed", reason="visit_aborted")
+    silent = {**aborted, "device": "z", "observed": {"visit_reason": "stopped_answering"}}
+    late = {**aborted, "device": "a", "observed": {"visit_reason": "visit_time_over"}}
+    peer = {**silent, "device": "b", "endpoint": "peer:pacs:2762"}
+    weights = (("a", "critical"), ("b", "critical"), ("z", "low"))
+    devices = [{"name": name, "criticality": level} for name, level in weights]
+    assert [line["device"] for line in summarize([silent, late, peer], devices, NOW)["devices"]] == ["z", "a", "b"]

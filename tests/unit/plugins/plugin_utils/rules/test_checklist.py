@@ -197,6 +197,7 @@ def test_what_a_finding_looks_up_is_declared_in_the_notes_conditions() -> None:
         "cause",
         "complete",
         "detail",
+        "died_after",
         "device_clock.sees",
         "differs_from",
         "effect.sees",
