@@ -317,6 +317,12 @@ def fuzz(session: nox.Session) -> None:
     pytest(session, "-m", "fuzz", "tests/fuzz")
 
 
+@session("more", "unit", needs="packages_all")
+def vectors(session: nox.Session) -> None:
+    """Other people's certificates, chains, revocation lists and OCSP answers, beside OpenSSL and `cryptography`."""
+    pytest(session, "-m", "vectors", "tests/vectors")
+
+
 @session("more", "integration", needs="packages_all")
 def bench_smoke(session: nox.Session) -> None:
     """The benchmark's own tests."""

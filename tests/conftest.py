@@ -19,6 +19,7 @@ KINDS = {
     "integration": "lab",
     "molecule": "molecule",
     "servers": "servers",
+    "vectors": "vectors",
 }
 #: Files of tests/integration that are of a further kind.
 FILES = {

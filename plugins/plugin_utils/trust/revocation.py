@@ -91,7 +91,7 @@ class Crl:
     foreign: bool
     """lists certificates of other issuers too, or attribute certificates: its serial numbers mean nothing here"""
     partial: bool
-    """a delta, for some reasons only, or with a critical extension that is not known here: it cannot say good"""
+    """a delta, for some reasons only, or with a version or a critical extension that is not known: never says good"""
     points: frozenset[PointName] | None
     """the distribution points that this list is for, empty where none of them is understood; None when it is for all"""
 
@@ -114,8 +114,10 @@ def parse_crl(data: bytes) -> Crl:
         raise DerError("not a revocation list")
     _tag, header, tbs_start, tbs_stop = outer[0]
     fields = der.children(data, tbs_start, tbs_stop)
+    known_version = True
     if fields and fields[0][0] == der.INTEGER:
-        fields.pop(0)
+        _tag, _header, first, last = fields.pop(0)
+        known_version = data[first:last] == b"\1"  # version 2, the only one that says so
     if [field[0] for field in fields[:2]] != [der.SEQUENCE, der.SEQUENCE] or len(fields) < 3:
         raise DerError("not a revocation list")
     algorithm = data[fields[0][1] : fields[0][3]]
@@ -151,7 +153,7 @@ def parse_crl(data: bytes) -> Crl:
         only_users=0x81 in scope.flags,
         only_authorities=0x82 in scope.flags,
         foreign=foreign or bool(scope.flags & {0x84, 0x85}),
-        partial=odd or unknown or _DELTA in extensions or 0x83 in scope.flags,
+        partial=odd or not known_version or unknown or _DELTA in extensions or 0x83 in scope.flags,
         points=scope.points,
     )
 

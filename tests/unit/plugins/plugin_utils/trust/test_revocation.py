@@ -190,6 +190,9 @@ CASES = {
         device(extra=[(x509.CRLDistributionPoints([point(URL.value, of=pki.name("Lists"))]), False)]),
     ),
     "a field of the scope that is not known": Case("not_assessed", [with_scope(pki.tlv(0x86, b"\xff"))], "only a part"),
+    "of a version that is not known": Case(
+        "not_assessed", [resigned(of_middle(), lambda body: [b"\2\1\2", *body[1:]])], "only a part"
+    ),
     "a scope in two words": Case(
         "not_assessed", [with_scope(pki.tlv(0x81, b"\0"), pki.tlv(0x81, b"\0"))], "only a part"
     ),
