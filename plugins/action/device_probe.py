@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from ansible.utils.display import Display
+
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.arguments import DEVICE_PROBE
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.control_node.fetch import SCHEMES, FetchError, fetch
@@ -41,6 +43,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.option
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import load_certificates
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.signatures import CRYPTOGRAPHY_ERROR
+
+display = Display()
 
 #: One module run costs a few tenths of a second however many devices it visits; memory bounds the batch.
 BATCH = 2000
@@ -74,6 +78,14 @@ class ActionModule(VantageAction):
             at_least(options, _LIMITS)
         except ValueError as error:
             raise self.failure(error) from None
+        if options["depth"] == "handshake":
+            # Every visit of the depth "normal" completes a handshake now.
+            options["depth"] = "normal"
+            display.deprecated(
+                "device_probe: depth 'handshake' is 'normal' now.",
+                version="2.0.0",
+                collection_name="biomed.cert_hygiene",
+            )
         cards = self._cards(options["devices"], task_vars.get("hostvars") or {})
         try:
             anchors = load_certificates([local_source(source, self.beside) for source in options["trust_anchors"]])

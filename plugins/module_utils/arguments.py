@@ -29,7 +29,7 @@ DEVICE_PROBE: dict[str, Any] = {
     "trust_anchors": {"type": "list", "elements": "str", "default": []},
     "crls": {"type": "list", "elements": "str", "default": []},
     "ocsp": {"type": "str"},
-    "depth": {"type": "str", "choices": ["quick", "normal", "handshake"], "default": "normal"},
+    "depth": {"type": "str", "choices": ["quick", "normal", "thorough", "handshake"], "default": "normal"},
     "timeout": {"type": "float", "default": 5.0},
     "device_timeout": {"type": "float", "default": 60.0},
     "concurrency": {"type": "int", "default": 200},

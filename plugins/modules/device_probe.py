@@ -17,6 +17,11 @@ description:
   - The visit is built for fragile devices. One connection at a time per address, a pause between two, at most four
     connections for all the facts of a modern HTTPS device, no hello over 255 bytes, only declared addresses and ports,
     and a device that stops answering during its visit is left alone at once.
+  - A cut is no refusal. Where a server resets, hangs up, stays silent or answers with an alert that is not about the
+    version, an old version is V(refused) only if a hello that was answered before is answered again right afterwards;
+    else it is V(undetermined), and the endpoint RV(ignore:answers_unsteadily).
+  - Every certificate that a client may get is looked for. The hellos of one visit ask for RSA and for ECDSA keys, with
+    each declared name, and without any where the clients usually send none (DICOM, MLLP, a declared IP address).
   - A device without recorded consent is never sent a packet. Its observation has the outcome V(skipped) and the reason
     V(consent_missing); a consent that is still to come, has lapsed or cannot be read is none (V(consent_future),
     V(consent_lapsed), V(consent_invalid)), and C(detail) says what is wrong with it.
@@ -63,14 +68,20 @@ options:
     type: str
   depth:
     description:
-      - V(quick) sends the fewest hellos and marks what it inferred; it reads no clock.
-      - V(normal) gives all facts and, where an endpoint speaks HTTP, the clock.
-      - V(handshake) completes a handshake with every endpoint, as a proof that it holds its private key.
+      - V(quick) sends the fewest hellos and marks what it inferred; it reads no clock, and proves no private key.
+      - V(normal) gives all facts, completes one handshake with every endpoint as a proof that it holds its private key,
+        and reads the clock where an endpoint speaks HTTP.
+      - V(thorough) also asks for every old version by itself, where V(normal) takes the alert C(protocol_version) for
+        all versions below; for SSL 2.0 in any case; for each kind of key; and once for nothing but weak suites (NULL,
+        anonymous, export, RC4, DES, 3DES). It was added in version 1.1.0.
+      - V(handshake) is a deprecated alias of V(normal), which completes a handshake too since version 1.1.0.
     type: str
-    choices: [quick, normal, handshake]
+    choices: [quick, normal, thorough, handshake]
     default: normal
   timeout:
-    description: Seconds that one connection may take.
+    description:
+      - Seconds to wait for a connection, and again for each answer on it; a slow greeting before TLS is one.
+      - Where nobody answers at all, two connections are tried.
     type: float
     default: 5.0
   device_timeout:
@@ -90,7 +101,7 @@ options:
     type: float
     default: 0.05
   connection_budget:
-    description: Connections that one endpoint may see; its visit stops there.
+    description: Connections that one endpoint may see; its visit stops there, and what stays unknown is named.
     type: int
     default: 12
   max_bytes:
@@ -170,10 +181,17 @@ observations:
           outcome: tls
           versions:
             TLSv1.1: {status: refused, evidence: "alert:70"}
-            TLSv1.3: {status: accepted, evidence: server_hello}
-          negotiated: {version: TLSv1.3, cipher: TLS_AES_256_GCM_SHA384}
+            TLSv1.3: {status: accepted, evidence: server_hello, cipher: TLS_AES_256_GCM_SHA384}
+          answers_unsteadily:
+          negotiated:
+            version: TLSv1.3
+            cipher: TLS_AES_256_GCM_SHA384
+            group: x25519
+            signature_algorithm: rsa_pss_rsae_sha256
           client_certificate: not_requested
           chain: []
+          chain_shown_to: {version: TLSv1.2, key: rsa, server_name: echo-004.hopital.example}
+          further_chains: []
           trust:
             status: trusted
             anchor: "CN=Hospital Root CA"
@@ -190,6 +208,10 @@ observations:
                 signature_algorithm: sha256WithRSAEncryption
           name_match: true
           handshake: completed
+          key_proof: proved
+          key_proof_detail:
+          weak_suites: {status: not_tested, accepted: [], evidence: inferred}
+          unknown: []
           error:
           connections: 4
       ports: {"23": closed}
@@ -233,6 +255,8 @@ def main() -> None:
     devices = [device for device in params["devices"] if isinstance(device, dict) and device.get("consent") is True]
     if len(devices) != len(params["devices"]):
         module.fail_json(msg="device_probe: every device must be a dictionary with consent: true at this point.")
+    if params["depth"] == "handshake":
+        params["depth"] = "normal"
     settings = Settings(
         **{
             key: params[key]

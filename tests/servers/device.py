@@ -43,6 +43,8 @@ class Link:
         self.closed = 0.0
         #: eof | reset | open: how the other side ended it
         self.ending = "open"
+        #: seconds that it takes for each answer
+        self.delay = 0.0
 
     def receive(self) -> bytes:
         """What came; b"" at the end, which is then in `ending`."""
@@ -60,6 +62,8 @@ class Link:
 
     def send(self, data: bytes) -> None:
         """Send all, as long as the other side listens."""
+        if self.delay and data:
+            time.sleep(self.delay)
         with contextlib.suppress(OSError):
             self.sock.sendall(data)
             self.sent += len(data)

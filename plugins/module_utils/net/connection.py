@@ -50,6 +50,8 @@ class Connection:
         self._traffic = traffic
         self._budget = max_bytes
         self._ended = False
+        #: The peer ended with a reset.
+        self.was_reset = False
         self.deadline = deadline
 
     @classmethod
@@ -67,7 +69,8 @@ class Connection:
             if code in (errno.EINPROGRESS, errno.EWOULDBLOCK):
                 await writable(sock, deadline)
                 code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if code:
+            # A reset right after the connection was set up is the peer's answer, as one a moment later is.
+            if code and code != errno.ECONNRESET:
                 raise OSError(code, errno.errorcode.get(code, str(code)))
         except DeadlineExpired:
             sock.close()
@@ -110,6 +113,7 @@ class Connection:
             except (BlockingIOError, InterruptedError):
                 continue
             except OSError:
+                self.was_reset = True
                 raise PeerReset from None
         self._budget -= len(data)
         self._traffic.bytes_received += len(data)
@@ -131,6 +135,8 @@ class Connection:
                         break
                     self._budget -= len(data)
                     self._traffic.bytes_received += len(data)
+        except (ConnectionResetError, BrokenPipeError):
+            self.was_reset = True
         except (OSError, DeadlineExpired):
             pass
         finally:

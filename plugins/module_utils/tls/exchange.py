@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.connection import PeerReset
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.event_loop import DeadlineExpired
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.key_exchange import KeyExchange
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import (
     ALERT,
     ServerFlight,
@@ -35,6 +36,7 @@ class Answer:
     sslv2: Sslv2Hello | None = None
     chain: tuple[bytes, ...] | None = None
     certificate_requested: bool | None = None
+    key_exchange: KeyExchange | None = None
     alert: int | None = None
     first_bytes: bytes = b""
     problem: str | None = None
@@ -75,6 +77,7 @@ async def exchange_hello(connection: Stream, hello: bytes, max_bytes: int, whole
             hello=flight.server_hello,
             chain=flight.chain,
             certificate_requested=flight.certificate_requested if flight.done and whole else None,
+            key_exchange=flight.key_exchange,
             alert=flight.fatal_alert,
             problem=flight.problem,
             stalled=stalled,

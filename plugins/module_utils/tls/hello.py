@@ -16,10 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.suites import (
+    LEGACY_ALL,
     LEGACY_BRIEF,
-    LEGACY_FIRST,
     LEGACY_NAMES,
-    LEGACY_OTHERS,
     RENEGOTIATION_INFO_SCSV,
     SSLV2_CIPHER_KINDS,
     TLS12_BESIDE_TLS13,
@@ -28,6 +27,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.suites imp
     TLS12_NEGOTIATED,
     TLS13_FIRST,
     TLS13_NAMES,
+    WEAK,
+    key_of,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import (
     CLIENT_HELLO,
@@ -95,15 +96,14 @@ def _server_name(name: str) -> bytes:
     return _extension(0, _vector(b"\x00" + _vector(ascii_name, 2), 2))
 
 
-def default_suites(version: int) -> tuple[int, ...]:
-    """What a hello for this version, and whatever is older, offers first."""
-    if version == TLS13:
-        # TLS 1.3 and the most common older suites in one hello: a TLS 1.2 server shows its chain at once.
-        return TLS13_FIRST + TLS12_FIRST[:TLS12_BESIDE_TLS13]
-    if version == SSLV3:
-        # Its hello has no extensions, so that every suite fits: no second hello is ever needed.
-        return tuple(LEGACY_NAMES)
-    return TLS12_FIRST if version == TLS12 else LEGACY_FIRST
+def default_suites(version: int, key: str = "any") -> tuple[int, ...]:
+    """What a hello for this version, and whatever is older, offers first; `key`: rsa | ecdsa | any."""
+    if version < TLS12:
+        # All of them, so that "no suite in common" says something.
+        return LEGACY_ALL
+    suites = TLS12_FIRST if key == "any" else tuple(suite for suite in TLS12_FIRST if key_of(suite) == key)
+    # TLS 1.3 and the most common older suites in one hello: a server without it shows its chain at once.
+    return TLS13_FIRST + suites[:TLS12_BESIDE_TLS13] if version == TLS13 else suites
 
 
 @dataclass(frozen=True)
@@ -113,19 +113,38 @@ class ClientHello:
     sent: bytes
     suites: tuple[int, ...]
 
+    @property
+    def complete(self) -> bool:
+        """Whether it offers every suite of the versions before TLS 1.2."""
+        return len(set(self.suites) & set(LEGACY_ALL)) == len(LEGACY_ALL)
 
-def client_hello(version: int, server_name: str | None = None, bare: bool = False, brief: bool = False) -> ClientHello:
+
+def client_hello(
+    version: int, server_name: str | None = None, bare: bool = False, brief: bool = False, key: str = "any"
+) -> ClientHello:
     """A ClientHello whose highest version is `version`: the server picks its own highest up to that.
 
     `bare` leaves every extension out, for servers older than extensions; SSLv3 never has any. `brief` saves bytes:
-    below TLS 1.2 it offers the most usual suites alone. A name that would make the hello too long is not sent.
+    below TLS 1.2 it offers the most usual suites alone. `key`: the kind of key that is asked for, up to TLS 1.2. A
+    name that would make the hello too long is not sent.
     """
-    suites = default_suites(version)
+    suites = default_suites(version, key)
     if brief and SSLV3 < version < TLS12:
         suites = suites[:LEGACY_BRIEF]
     if bare or version == SSLV3:
         return ClientHello(_hello(version, suites, b""), suites)
-    extensions = _usual_extensions(version)
+    return _fitting(version, suites, server_name, _usual_extensions(version))
+
+
+def weak_hello(version: int, server_name: str | None = None) -> ClientHello:
+    """A hello that offers nothing but what nobody may use any more (NULL, anonymous, export, RC4, DES, 3DES)."""
+    suites = tuple(suite for suite in WEAK if version >= TLS12 or suite in LEGACY_NAMES)
+    if version == SSLV3:
+        return ClientHello(_hello(version, suites, b""), suites)
+    return _fitting(version, suites, server_name, _usual_extensions(version))
+
+
+def _fitting(version: int, suites: tuple[int, ...], server_name: str | None, extensions: bytes) -> ClientHello:
     named = (_server_name(server_name) if server_name else b"") + extensions
     room = _room(version, named)
     if room < min(_FEWEST_SUITES, len(suites)):
@@ -136,18 +155,16 @@ def client_hello(version: int, server_name: str | None = None, bare: bool = Fals
 def further_hellos(version: int, server_name: str | None = None) -> Iterator[bytes]:
     """The hellos to send after "no common suite": with the first one, they offer all that the version knows.
 
-    Every suite, every group, every signature algorithm, in as few hellos as the longest one allows.
+    Every suite, every group, every signature algorithm, in as few hellos as the longest one allows. For older versions
+    there are none: without extensions, one hello holds every suite.
     """
-    if version == SSLV3:
+    if version < TLS12:
         return
-    groups = _ALL_CURVES if version < TLS12 else _ALL_GROUPS
-    extensions = _extensions(version, groups, _ALL_SIGNATURES, _random_share())
+    extensions = _extensions(version, _ALL_GROUPS, _ALL_SIGNATURES, _random_share())
     name = _server_name(server_name) if server_name else b""
     if _room(version, name + extensions) < _FEWEST_SUITES:
         name = b""
-    negotiated, fixed = {TLS13: (tuple(TLS13_NAMES), ()), TLS12: (TLS12_NEGOTIATED, TLS12_FIXED)}.get(
-        version, (LEGACY_OTHERS, ())
-    )
+    negotiated, fixed = (tuple(TLS13_NAMES), ()) if version == TLS13 else (TLS12_NEGOTIATED, TLS12_FIXED)
     while negotiated:
         room = _room(version, name + extensions)
         batch = (negotiated + fixed)[:room]

@@ -16,3 +16,5 @@ KNOWN_SERVICES = DIRECT_TLS + STARTTLS + NEGOTIATED
 
 #: Services that speak HTTP once TLS stands: their Date header tells the device's clock.
 HTTP_SERVICES = ("https", "fhir", "dicomweb")
+#: Their clients usually send no server name.
+NAMELESS_SERVICES = ("dicom", "mllp")

@@ -41,8 +41,22 @@ TLS12_FIRST = (
 TLS12_BESIDE_TLS13 = 11
 
 #: What a hello for TLS 1.1 and older offers first.
-LEGACY_FIRST = (0x002F, 0x0035, 0x000A, 0x0005, 0xC013, 0xC014, 0xC009, 0xC00A, 0x0004, 0xC012, 0x0033, 0x0039, 0x0016)
-#: How many of them a brief hello offers: again one at least for every common kind of key.
+LEGACY_FIRST = (
+    0x002F,
+    0x0035,
+    0x000A,
+    0x0005,
+    0xC013,
+    0xC014,
+    0xC009,
+    0xC00A,
+    0x0004,
+    0xC012,
+    0x0033,
+    0x0039,
+    0x0016,
+)
+#: How many of them a brief hello offers: one at least for every common kind of key.
 LEGACY_BRIEF = 8
 
 #: SSLv2 cipher kinds (three octets each), all of them.
@@ -309,10 +323,22 @@ TLS12_NEGOTIATED = tuple(
 TLS12_FIXED = tuple(
     number for number, name in _UP_TO_TLS12.items() if not _depends_on_extensions(name) and number not in TLS12_FIRST
 )
-#: TLS 1.1 and older, where only elliptic curves are named in an extension.
-LEGACY_OTHERS = tuple(
-    number for number, name in LEGACY_NAMES.items() if name.startswith("TLS_ECDH") or number not in LEGACY_FIRST
+#: TLS 1.1 and older: all of them, the usual ones first, and last those that need a certificate with a Diffie-Hellman
+#: key, which hardly anybody ever had: what does not fit beside a long name.
+LEGACY_ALL = tuple(
+    sorted(
+        LEGACY_NAMES,
+        key=lambda number: (
+            number not in LEGACY_FIRST,
+            LEGACY_FIRST.index(number) if number in LEGACY_FIRST else 0,
+            LEGACY_NAMES[number].startswith(("TLS_DH_DSS_", "TLS_DH_RSA_")),
+            number,
+        ),
+    )
 )
+_WEAK_WORDS = ("_NULL_", "_anon_", "_EXPORT_", "_RC4_", "_DES_", "_DES40_", "_3DES_")
+#: Those without encryption, without authentication, or with what can be broken: for the hello that offers nothing else.
+WEAK = tuple(number for number, name in _UP_TO_TLS12.items() if any(word in name for word in _WEAK_WORDS))
 
 
 def cipher_name(number: int) -> str:
@@ -321,3 +347,14 @@ def cipher_name(number: int) -> str:
         if number in table:
             return table[number]
     return f"0x{number:04X}"
+
+
+def key_of(number: int) -> str:
+    """The kind of key that a suite up to TLS 1.2 signs or decrypts with: rsa | ecdsa (Ed25519 and Ed448 too) | any."""
+    name = _UP_TO_TLS12.get(number, "")
+    if "_anon_" in name or "_DSS_" in name:
+        return "any"
+    # "ECDH_RSA" is an elliptic key in a certificate that an RSA key signed.
+    if "_ECDSA_" in name or name.startswith("TLS_ECDH_"):
+        return "ecdsa"
+    return "rsa" if "_RSA_" in name else "any"

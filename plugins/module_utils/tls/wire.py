@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.suites import cipher_name
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.key_exchange import KeyExchange, read_key_exchange
 
 SSLV2, SSLV3, TLS10, TLS11, TLS12, TLS13 = 0x0002, 0x0300, 0x0301, 0x0302, 0x0303, 0x0304
 VERSION_NAMES = {SSLV2: "SSLv2", SSLV3: "SSLv3", TLS10: "TLSv1.0", TLS11: "TLSv1.1", TLS12: "TLSv1.2", TLS13: "TLSv1.3"}
@@ -20,7 +20,7 @@ WALK_ORDER = (TLS13, TLS12, TLS11, TLS10, SSLV3)
 
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
 CLIENT_HELLO, SERVER_HELLO, CERTIFICATE, CERTIFICATE_REQUEST, SERVER_HELLO_DONE = 1, 2, 11, 13, 14
-SERVER_KEY_EXCHANGE = 12
+SERVER_KEY_EXCHANGE, CERTIFICATE_VERIFY = 12, 15
 
 HELLO_REQUEST = 0
 
@@ -98,7 +98,7 @@ class ServerHello:
 
     @property
     def downgraded_from_tls13(self) -> bool:
-        """The server knows TLS 1.3: it marked its random. No mark proves nothing."""
+        """The server knows TLS 1.3: it marked its random (RFC 8446, 4.1.3). No mark proves nothing."""
         return self.version < TLS13 and self.random.endswith(_DOWNGRADE_FROM_TLS13)
 
 
@@ -170,8 +170,8 @@ class ServerFlight:
         self.fatal_alert: int | None = None
         #: the last warning, for servers that say no more than that
         self.warning: int | None = None
-        #: size of the prime of an ephemeral Diffie-Hellman exchange
-        self.prime_bits: int | None = None
+        #: how the keys are agreed on, where the server has said so in clear
+        self.key_exchange: KeyExchange | None = None
         self.done = False
         self.not_tls = False
         self.problem: str | None = None
@@ -278,8 +278,8 @@ class ServerFlight:
                 self.done = True
         elif kind == CERTIFICATE:
             self.chain = parse_certificate_message(body)
-        elif kind == SERVER_KEY_EXCHANGE and cipher_name(self.server_hello.cipher).startswith("TLS_DHE_RSA_"):
-            self.prime_bits = 8 * int.from_bytes(body[:2], "big")
+        elif kind == SERVER_KEY_EXCHANGE:
+            self.key_exchange = read_key_exchange(self.server_hello.cipher, self.server_hello.version, body)
         elif kind == CERTIFICATE_REQUEST:
             self.certificate_requested = True
         elif kind == SERVER_HELLO_DONE:

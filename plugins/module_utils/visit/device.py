@@ -10,14 +10,14 @@ then stops answering is left alone at once.
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import math
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock import http_date
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock import sntp as clock_sntp
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.connection import (
@@ -36,27 +36,26 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.exchange i
     exchange_hello,
     exchange_sslv2,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.handshake import HandshakeFailed, TlsSession
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.random_clock import random_clock_sample
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.services import HTTP_SERVICES
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.services import HTTP_SERVICES, NAMELESS_SERVICES
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.starttls import is_busy, start_tls
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.walk import TlsWalk, WalkFacts
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import TLS10, TLS11, TLS12, TLS13
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.walk import TlsWalk
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.words import ConnectionClosed, TlsNotBegun
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit.endpoint import EndpointFacts, printable
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit.endpoint import EndpointFacts
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit.proof import (
+    LastHandshake,
+    ask_names,
+    ask_other_cells,
+)
 
 #: So many silences in a row, and the device is left alone.
 _SILENCES = 2
 #: Datagrams that are looked at for the answer to one SNTP query.
 _DATAGRAMS = 8
-#: A device that was never heard is tried twice, and both tries together stay below one `timeout`.
-_FIRST_TRY, _NEXT_TRY = 0.55, 0.35
-#: How long a refusal of our missing client certificate may take after Finished (TLS 1.3).
-_REFUSAL_SECONDS = 1.0
-#: How long a page may take to end after its headers.
-_BODY_SECONDS = 1.0
-#: A Date this far from the vantage's clock is asked for once more; the same one, so many seconds later, stands still.
-_FAR_OFF, _STANDING = 20.0, 1.1
+#: How long a limiter is given to forget us, before what it may have cut is asked again.
+REST_SECONDS = 1.0
+#: A device that refuses what it answered before is looked at once more after this long: it may have started again.
+LAST_LOOK_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -98,9 +97,14 @@ class DeviceVisit:
     ports: dict[str, str] = field(default_factory=dict)
     samples: list[dict[str, Any]] = field(default_factory=list)
     #: (date, when it came, its sample) of the HTTP answers
-    _dates: list[tuple[float, float, dict[str, Any]]] = field(default_factory=list)
+    dates: list[tuple[float, float, dict[str, Any]]] = field(default_factory=list)
     #: port -> open | closed, for the ports that answered a connect
     _answered: dict[int, str] = field(default_factory=dict)
+    #: port -> what it had last, where the device may have died of it: hello | handshake
+    _doubtful: dict[int, str] = field(default_factory=dict)
+    #: ports on which a handshake was completed, in order
+    _shaken: list[int] = field(default_factory=list)
+    _died: tuple[str, int] | None = None
     _unanswered: int = 0
     _heard: bool = False
     _silences: int = 0
@@ -121,6 +125,10 @@ class DeviceVisit:
                 await self._ask_port(port["port"])
         except VisitOver as over:
             reason = over.reason
+        if self._doubtful and reason in (None, "stopped_answering"):
+            await self._look_once_more()
+            if self._died is not None:
+                reason = "stopped_answering"
         outcome = "observed" if reason is None else "aborted"
         asked = self.traffic.connections or self.traffic.bytes_sent
         if asked and not self._answered and not self._heard:
@@ -137,7 +145,38 @@ class DeviceVisit:
             "endpoints": [endpoint.as_dict() for endpoint in self.endpoints],
             "ports": self.ports,
             "clock": {"samples": self.samples},
+            "died_after": self._died[0] if self._died is not None else None,
+            "died_port": self._died[1] if self._died is not None else None,
         }
+
+    async def _look_once_more(self) -> None:
+        """At the end, one connection without a byte to each port that may have died."""
+        await self.rest(LAST_LOOK_SECONDS)
+        for port, after in self._doubtful.items():
+            if time.monotonic() >= self._deadline:
+                return
+            deadline = min(time.monotonic() + self.settings.timeout, self._deadline)
+            await self.before_connect()
+            try:
+                target = self._target(port)
+                await self.close(await Connection.open(self.family, target, self.traffic, deadline, 0))
+            except NoConnection as error:
+                self.last_closed = time.monotonic()
+                if error.kind == "refused":
+                    self._died = (after, port)
+                    return
+
+    def doubt(self, port: int, after: str) -> None:
+        """The device may have died of what it got on this port last."""
+        self._doubtful.setdefault(port, after)
+
+    async def rest(self, seconds: float = 0.0) -> None:
+        """Leave the device alone for a while, within its time."""
+        await sleep_until(min(time.monotonic() + (seconds or REST_SECONDS), self._deadline))
+
+    def renew(self, connection: Connection) -> None:
+        """Give the device its whole time for the next answer."""
+        connection.deadline = min(time.monotonic() + self.settings.timeout, self._deadline)
 
     def _stop_if_silent(self) -> None:
         if self._silences >= _SILENCES:
@@ -157,7 +196,7 @@ class DeviceVisit:
     async def _connect(self, port: int) -> Connection:
         """One more connection, after the pause; NoConnection, or VisitOver where the breaker trips."""
         await self._await_turn()
-        deadline = min(time.monotonic() + self._patience(), self._deadline)
+        deadline = min(time.monotonic() + self.settings.timeout, self._deadline)
         target = self._target(port)
         try:
             connection = await Connection.open(self.family, target, self.traffic, deadline, self.settings.max_bytes)
@@ -166,18 +205,15 @@ class DeviceVisit:
             if error.kind == "refused" and self._answered.get(port) != "open":
                 self._answered[port] = "closed"
             elif port in self._answered:
+                if error.kind == "refused":
+                    self.doubt(port, "hello")
                 raise VisitOver("stopped_answering") from None
             else:
                 await self._check_alive()
             raise
         self._answered[port] = "open"
+        self.renew(connection)
         return connection
-
-    def _patience(self) -> float:
-        """Seconds that the next connection may take."""
-        if self.traffic.bytes_received or "closed" in self._answered.values():
-            return self.settings.timeout
-        return self.settings.timeout * (_NEXT_TRY if self._silences or self._unanswered else _FIRST_TRY)
 
     async def _check_alive(self) -> None:
         """After a connect that nobody answered: a filtered port, or a device that has gone?"""
@@ -185,17 +221,18 @@ class DeviceVisit:
             # A failure here trips the breaker: this port did answer before. An open one proves most.
             known = min(self._answered, key=lambda port: (self._answered[port] != "open", port))
             with contextlib.suppress(NoConnection):
-                await self._close(await self._connect(known))
+                await self.close(await self._connect(known))
             return
         self._unanswered += 1
         if self._unanswered >= _SILENCES:
             raise VisitOver("no_answer")
 
-    async def _close(self, connection: Connection) -> None:
+    async def close(self, connection: Connection) -> None:
+        """End a connection, and remember when."""
         await connection.close()
         self.last_closed = time.monotonic()
 
-    def _note(self, silent: bool) -> None:
+    def note(self, silent: bool) -> None:
         """Count silences in a row: a device that answers in between is alive."""
         if not silent:
             self._silences = 0
@@ -205,33 +242,51 @@ class DeviceVisit:
             raise VisitOver("visit_time_over")  # it was cut short, and may have answered
 
     async def _visit_endpoint(self, endpoint: dict[str, Any]) -> None:
-        facts = EndpointFacts(port=endpoint["port"], service=endpoint["service"])
+        depth, names = self.settings.depth, tuple(self.device.get("names") or ())
+        facts = EndpointFacts(endpoint["port"], endpoint["service"], tuple(endpoint.get("services") or ()), depth)
         self.endpoints.append(facts)
-        names = tuple(self.device.get("names") or ())
-        wants_date = self.settings.depth != "quick" and (facts.service in HTTP_SERVICES or "http" in endpoint)
-        walk = TlsWalk(lambda *question: self._ask(facts, *question), names, self.settings.depth, not wants_date)
-        facts.walk = walk.facts
+        spoken = {facts.service, *facts.services}
+        wants_date = depth != "quick" and (bool(spoken & set(HTTP_SERVICES)) or "http" in endpoint)
+        nameless = bool(spoken & set(NAMELESS_SERVICES)) or any(map(_is_address, names))
+        walk = TlsWalk(lambda *question: self._ask(facts, *question), self.rest, names, depth, nameless, not wants_date)
+        facts.walk, facts.names = walk.facts, walk.names
         try:
-            try:
-                await walk.run()
-            finally:
-                facts.chain = walk.facts.chain
-                facts.certificate_requested = walk.facts.certificate_requested
-            sample = random_clock_sample(walk.facts.randoms, f"{facts.service}:{facts.port}")
-            if sample is not None and self.settings.depth != "quick":
-                self.samples.append(sample)
-            await self._complete_handshake(facts, endpoint, wants_date)
-            await self._ask_date_again(facts, endpoint)
+            await walk.run()
+            await self._conclude(facts, walk, endpoint, wants_date)
         except NoConnection as error:
             facts.no_connection = error.kind
             facts.error = str(error)
+            if error.kind == "refused" and self._shaken:
+                # The first handshake may have ended a process that serves this port too.
+                self.doubt(self._shaken[-1], "handshake")
         except BudgetSpent:
+            facts.cut_short = True
             facts.error = f"stopped after {facts.connections} connections (connection_budget)"
         except VisitOver as over:
+            facts.cut_short = over.reason == "visit_time_over"
             facts.error = over.reason
             raise
 
-    async def _open(self, facts: EndpointFacts) -> Connection:
+    async def _conclude(self, facts: EndpointFacts, walk: TlsWalk, endpoint: dict[str, Any], wants_date: bool) -> None:
+        """What comes after the hellos: the last handshake, and the names and keys that it left open."""
+        quick = self.settings.depth == "quick"
+        sample = None if quick else random_clock_sample(walk.facts.randoms, f"{facts.service}:{facts.port}")
+        if sample is not None:
+            self.samples.append(sample)
+        # A device of TLS 1.3 alone shows its chain in a handshake only.
+        if quick and (walk.facts.chain is not None or not walk.facts.spoke_tls):
+            return
+        last = LastHandshake(self, facts, walk, endpoint, wants_date)
+        await last.run()
+        if facts.handshake == "completed":
+            self._shaken.append(facts.port)
+        if not quick and walk.facts.spoke_tls:
+            await ask_other_cells(walk)
+            await ask_names(self, facts, walk)
+            await last.ask_date_again()
+
+    async def open(self, facts: EndpointFacts) -> Connection:
+        """One more connection to an endpoint; BudgetSpent, or what `_connect` raises."""
         if facts.connections >= self.settings.connection_budget:
             raise BudgetSpent
         self._stop_if_silent()
@@ -243,9 +298,10 @@ class DeviceVisit:
             facts.connections += min(1, self.traffic.connections - before)
 
     async def _ask(self, facts: EndpointFacts, hello: bytes, whole: bool, sslv2: bool) -> Answer:
-        connection = await self._open(facts)
+        connection = await self.open(facts)
         try:
             stream = await start_tls(connection, facts.service)
+            self.renew(connection)
             if sslv2:
                 answer = await exchange_sslv2(stream, hello)
             else:
@@ -261,109 +317,14 @@ class DeviceVisit:
         except DeadlineExpired:
             answer = Answer(kind="silence")
         finally:
-            await self._close(connection)
+            await self.close(connection)
         if not sslv2:
             facts.learn(answer)
-        self._note(answer.kind == "silence" or answer.stalled)
+        self.note(answer.kind == "silence" or answer.stalled)
         return answer
 
-    async def _complete_handshake(self, facts: EndpointFacts, endpoint: dict[str, Any], wants_date: bool) -> None:
-        """A real handshake, where the walk left the chain, the clock or the proof of the key open."""
-        walk = facts.walk or WalkFacts()
-        spoken = [version for version in (TLS12, TLS11, TLS10, TLS13) if walk.status(version) == "accepted"]
-        if not spoken or not (facts.chain is None or wants_date or self.settings.depth == "handshake"):
-            return
-        version = spoken[0]
-        group = walk.negotiated.group if walk.negotiated is not None else None
-        connection = await self._open(facts)
-        silent = False
-        try:
-            session = TlsSession(await start_tls(connection, facts.service), walk.server_name, version, group)
-            await session.handshake()
-            facts.handshake = "completed"
-            facts.chain = facts.chain or session.chain
-            if version == TLS13 or facts.certificate_requested is None:
-                facts.certificate_requested = session.certificate_requested
-            if wants_date:
-                silent = await self._ask_date(facts, endpoint, session)
-            elif version == TLS13 and facts.certificate_requested:
-                await self._await_refusal(session)
-            await session.close()
-        except HandshakeFailed as failure:
-            facts.error = f"handshake: {failure.reason}"
-            silent = failure.reason == "silence"
-            if failure.alert or not (failure.local or silent or facts.handshake == "completed"):
-                facts.handshake = "refused"
-            facts.certificate_missed = failure.alert and facts.certificate_requested is True
-        except TlsNotBegun as refusal:
-            facts.error = f"handshake: {refusal} ({printable(refusal.said)})"
-        except (ConnectionClosed, PeerReset, DeadlineExpired) as problem:
-            facts.error = f"handshake: {type(problem).__name__}"
-            silent = isinstance(problem, DeadlineExpired)
-        finally:
-            await self._close(connection)
-        self._note(silent)
-
-    async def _await_refusal(self, session: TlsSession) -> None:
-        session.hurry(_REFUSAL_SECONDS)
-        with contextlib.suppress(DeadlineExpired, PeerReset):
-            await session.receive()
-
-    async def _ask_date(self, facts: EndpointFacts, endpoint: dict[str, Any], session: TlsSession) -> bool:
-        """Take a clock sample from an HTTP answer; whether the device was silent instead."""
-        http = endpoint.get("http") or {}
-        method = http.get("method") or "GET"
-        name = (facts.walk.server_name if facts.walk else None) or self.address
-        sent_at = time.time()
-        await session.send(http_date.request(method, http.get("path") or "/", name, facts.port))
-        received_at = 0.0
-        data = b""
-        try:
-            while not http_date.whole(data, method):
-                piece = await session.receive()
-                received_at = received_at or time.time()
-                if not piece:
-                    break
-                if not data:
-                    session.hurry(_BODY_SECONDS)
-                data += piece
-        except (DeadlineExpired, PeerReset) as problem:
-            if not data:
-                facts.error = "no HTTP answer"
-                return isinstance(problem, DeadlineExpired)
-        answer = http_date.parse(data)
-        if answer is None:
-            facts.error = "no HTTP answer"
-            return False
-        facts.certificate_missed = answer.certificate_missing and facts.certificate_requested is True
-        if answer.date is not None:
-            offset, uncertainty = http_date.offset(answer.date, sent_at, received_at)
-            # A proxy's or cache's clock says nothing sure of the device's, and neither does a Date that stands still.
-            sample = self._sample("http_date", f"{facts.service}:{facts.port}", offset, uncertainty, not answer.proxied)
-            self._dates.append((answer.date, received_at, sample))
-            same = [(at, older) for date, at, older in self._dates if date == answer.date]
-            if received_at - same[0][0] >= _STANDING:
-                for _at, older in same:
-                    older["evidence"] = False
-        return False
-
-    async def _ask_date_again(self, facts: EndpointFacts, endpoint: dict[str, Any]) -> None:
-        """Once more, where the only Date is far off: many small web servers send the same one for ever."""
-        if len(self._dates) != 1 or not self._dates[0][2]["evidence"]:
-            return
-        _date, came_at, sample = self._dates[0]
-        if sample["endpoint"] != f"{facts.service}:{facts.port}" or abs(sample["offset_seconds"]) < _FAR_OFF:
-            return
-        await sleep_until(time.monotonic() + max(0.0, came_at + _STANDING + 0.05 - time.time()))
-        again, known = replace(facts), len(self.samples)
-        try:
-            with contextlib.suppress(NoConnection, BudgetSpent):
-                await self._complete_handshake(again, endpoint, True)
-        finally:
-            facts.connections = again.connections
-            del self.samples[known:]
-
-    def _sample(self, source: str, endpoint: str, offset: float, uncertainty: float, evidence: bool) -> dict[str, Any]:
+    def sample(self, source: str, endpoint: str, offset: float, uncertainty: float, evidence: bool) -> dict[str, Any]:
+        """Keep one reading of the device's clock."""
         self.samples.append(
             {
                 "source": source,
@@ -395,15 +356,23 @@ class DeviceVisit:
                 self._heard = True
                 found = clock_sntp.offset(query, answer, sent_at, received_at)
                 if found is not None:
-                    self._sample("sntp", f"sntp:{port}", *found, True)
+                    self.sample("sntp", f"sntp:{port}", *found, True)
                     break
         self.last_closed = time.monotonic()
 
     async def _ask_port(self, port: int) -> None:
         if port not in self._answered:
             try:
-                await self._close(await self._connect(port))
+                await self.close(await self._connect(port))
             except NoConnection as error:
                 self.ports[str(port)] = "closed" if error.kind == "refused" else "filtered"
                 return
         self.ports[str(port)] = self._answered[port]
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.exchange import Answer
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.walk import WalkFacts, negotiated
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.facts import WalkFacts
 
 #: What the first hello met, where nothing spoke TLS -> the observation's outcome.
 _OUTCOMES = {
@@ -21,32 +21,44 @@ _OUTCOMES = {
     "starttls_refused": "starttls_refused",
     "starttls_unavailable": "starttls_unavailable",
 }
+#: What says more than an end or a silence, whichever came first.
+_WORDS = ("not_tls", "starttls_refused", "starttls_unavailable")
 
 
 @dataclass
 class EndpointFacts:
-    """What one endpoint showed; grows while it is visited."""
+    """What one endpoint showed; grows while it is visited.
+
+    `services`: the declared ones where several share the port; `depth`: of the visit, which says what was asked;
+    `cut_short`: the budget or the device's time ended the visit here.
+    """
 
     port: int
     service: str
+    services: tuple[str, ...] = ()
+    depth: str = "normal"
+    names: tuple[str, ...] = ()
     connections: int = 0
-    walk: WalkFacts | None = None
+    walk: WalkFacts = field(default_factory=WalkFacts)
     first_kind: str | None = None
     said: bytes = b""
     alert: int | None = None
     problem: str | None = None
     no_connection: str | None = None
-    chain: tuple[bytes, ...] | None = None
-    certificate_requested: bool | None = None
     handshake: str = "not_tried"
+    key_proof: str = "not_tried"
+    key_proof_detail: str | None = None
     #: the device said that it will not do without a client certificate
     certificate_missed: bool = False
+    #: an HTTP answer was asked for, and whether one came
+    date_asked: bool = False
+    cut_short: bool = False
     error: str | None = None
 
     @property
     def outcome(self) -> str:
         """The observation's word for this endpoint."""
-        if (self.walk is not None and self.walk.spoke_tls) or self.alert is not None:
+        if self.walk.spoke_tls or self.alert is not None:
             return "tls"
         if self.first_kind is None:
             return "refused" if self.no_connection == "refused" else "unreachable"
@@ -54,8 +66,7 @@ class EndpointFacts:
 
     def learn(self, answer: Answer) -> None:
         """Take what one TLS hello brought."""
-        # Words say more than an end or a silence, whichever came first.
-        if self.first_kind is None or answer.kind in ("not_tls", "starttls_refused", "starttls_unavailable"):
+        if self.first_kind is None or answer.kind in _WORDS:
             self.first_kind = answer.kind
         self.said = answer.first_bytes or self.said
         self.problem = answer.problem or self.problem
@@ -63,37 +74,69 @@ class EndpointFacts:
             self.alert = answer.alert
 
     def as_dict(self) -> dict[str, Any]:
-        """The endpoint's raw observation: as in the documentation, with the chain as Base64 of DER."""
-        if self.certificate_missed:
-            client_certificate = "required"
-        elif self.certificate_requested is None:
-            client_certificate = "unknown"
-        else:
-            client_certificate = "requested" if self.certificate_requested else "not_requested"
-        walk = self.walk or WalkFacts()
-        return {
+        """The endpoint's raw observation: as in the documentation, with each chain as Base64 of DER."""
+        walk = self.walk
+        told: dict[str, Any] = {
             "port": self.port,
             "service": self.service,
             "outcome": self.outcome,
             "versions": walk.versions(),
-            "negotiated": negotiated(walk),
-            "client_certificate": client_certificate,
-            "chain_der": [base64.b64encode(der).decode("ascii") for der in self.chain or ()],
+            "answers_unsteadily": None if walk.steady is None else not walk.steady,
+            "negotiated": walk.negotiated.as_dict() if walk.negotiated is not None else None,
+            "client_certificate": self._client_certificate(),
+            "chain_der": _encoded(walk.chain or ()),
+            "chain_shown_to": walk.shown[0].shown_to() if walk.shown else None,
+            "further_chains": [
+                {"shown_to": shown.shown_to(), "chain_der": _encoded(shown.chain)} for shown in walk.shown[1:]
+            ],
             "server_name": walk.server_name,
+            "server_names": [
+                {"server_name": name, "chain": place, "evidence": evidence} for name, place, evidence in walk.names
+            ],
             "handshake": self.handshake,
-            "error": self.error or self._what_was_wrong(walk),
+            "key_proof": self.key_proof,
+            "key_proof_detail": self.key_proof_detail,
+            "weak_suites": walk.weak_suites(),
+            "unknown": self._unknown() if self.cut_short else [],
+            "error": self.error or self._what_was_wrong(),
             "connections": self.connections,
         }
+        if self.services:
+            told["services"] = list(self.services)
+        return told
 
-    def _what_was_wrong(self, walk: WalkFacts) -> str | None:
+    def _client_certificate(self) -> str:
+        if self.certificate_missed:
+            return "required"
+        requested = self.walk.certificate_requested
+        return "unknown" if requested is None else "requested" if requested else "not_requested"
+
+    def _unknown(self) -> list[str]:
+        """What the visit would have asked, had it not been cut short."""
+        versions = self.walk.versions()
+        open_ones = [name for name, found in versions.items() if found["status"] in ("not_tested", "undetermined")]
+        if self.key_proof == "not_tried" and self.depth != "quick":
+            open_ones.append("key_proof")
+        if self.depth == "thorough" and self.walk.weak is None:
+            open_ones.append("weak_suites")
+        if self.depth != "quick":
+            asked = {name for name, _place, _evidence in self.walk.names} | {self.walk.server_name}
+            open_ones += [f"server_name:{name}" for name in self.names if name not in asked]
+        return open_ones
+
+    def _what_was_wrong(self) -> str | None:
         """What the device said instead of what it was asked for, safe to show."""
         if self.outcome == "not_tls":
             return "answered without TLS: " + printable(self.said)
         if self.first_kind in ("starttls_refused", "starttls_unavailable"):
             return "would not start TLS: " + printable(self.said)
-        if self.alert is not None and not walk.spoke_tls:
+        if self.alert is not None and not self.walk.spoke_tls:
             return f"refused every hello, last with alert {self.alert}"
-        return self.problem if self.chain is None else None
+        return self.problem if self.walk.chain is None else None
+
+
+def _encoded(chain: tuple[bytes, ...]) -> list[str]:
+    return [base64.b64encode(der).decode("ascii") for der in chain]
 
 
 def printable(data: bytes, limit: int = 400) -> str:

@@ -19,6 +19,19 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.host_name
 
 SCHEMA_VERSION = 1
 
+#: What goes from the raw observation into the observation as it is.
+_AS_SEEN = (
+    "answers_unsteadily",
+    "chain_shown_to",
+    "server_names",
+    "key_proof",
+    "key_proof_detail",
+    "weak_suites",
+    "unknown",
+    "services",
+    "address",
+)
+
 #: Certificates above a leaf that one device may add to what is known; real chains have fewer than ten.
 _MAX_SENT = 16
 
@@ -47,7 +60,12 @@ def certificates_of(raw: Iterable[Mapping[str, Any]]) -> set[bytes]:
     """
     found: set[bytes] = set()
     for observation in raw:
-        sent = [text for endpoint in observation["endpoints"] for text in endpoint["chain_der"][1:]]
+        sent = [
+            text
+            for endpoint in observation["endpoints"]
+            for chain in (endpoint["chain_der"], *(one["chain_der"] for one in endpoint.get("further_chains", ())))
+            for text in chain[1:]
+        ]
         found.update(base64.b64decode(text) for text in list(dict.fromkeys(sent))[:_MAX_SENT])
     return found
 
@@ -81,6 +99,9 @@ def interpret(
     observation["endpoints"] = [_endpoint(endpoint, card, judge, now, ask_revocation) for endpoint in raw["endpoints"]]
     observation["ports"] = raw["ports"]
     observation["clock"] = {"samples": [_sample(sample, clock) for sample in raw["clock"]["samples"]]}
+    for key in ("died_after", "died_port", "addresses", "addresses_not_visited"):
+        if raw.get(key):
+            observation[key] = raw[key]
     return observation
 
 
@@ -110,25 +131,38 @@ def unvisited(name: str, vantage: str, at: str, outcome: str, reason: str, detai
 def _endpoint(
     raw: Mapping[str, Any], card: Mapping[str, Any], judge: TrustJudge, now: datetime, ask_revocation: bool
 ) -> dict[str, Any]:
-    chain = [base64.b64decode(text) for text in raw["chain_der"]]
-    described = [describe_certificate(der) for der in chain]
+    def judged(chain_der: Iterable[str]) -> dict[str, Any]:
+        return _chain([base64.b64decode(text) for text in chain_der], card, judge, now, ask_revocation)
+
     endpoint: dict[str, Any] = {
         key: raw[key] for key in ("port", "service", "outcome", "versions", "negotiated", "client_certificate")
     }
-    endpoint["chain"] = described
-    endpoint["trust"] = (
+    endpoint.update(judged(raw["chain_der"]))
+    endpoint["further_chains"] = [
+        {"shown_to": further["shown_to"], **judged(further["chain_der"])} for further in raw.get("further_chains", ())
+    ]
+    for key in ("handshake", "error", "server_name", "connections"):
+        endpoint[key] = raw[key]
+    endpoint.update({key: raw[key] for key in _AS_SEEN if key in raw})
+    return endpoint
+
+
+def _chain(
+    chain: list[bytes], card: Mapping[str, Any], judge: TrustJudge, now: datetime, ask_revocation: bool
+) -> dict[str, Any]:
+    """A chain as sent, described, with its trust and whether it carries the declared names."""
+    described = [describe_certificate(der) for der in chain]
+    trust: dict[str, Any] = (
         judge.judge(chain, now)
         if chain
         else {"status": "not_assessed", "anchor": None, "detail": "no certificate seen"}
     )
-    if "revocation" in endpoint["trust"]:
-        endpoint["trust"]["revocation"] = {**endpoint["trust"]["revocation"], "asked": ask_revocation}
-    endpoint["name_match"] = (
+    if "revocation" in trust:
+        trust["revocation"] = {**trust["revocation"], "asked": ask_revocation}
+    match = (
         name_match(described[0], card["names"], card["address"]) if described and "error" not in described[0] else None
     )
-    for key in ("handshake", "error", "server_name", "connections"):
-        endpoint[key] = raw[key]
-    return endpoint
+    return {"chain": described, "trust": trust, "name_match": match}
 
 
 def _sample(raw: Mapping[str, Any], clock: VantageClock) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from servers import pki
 
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit import device
+
 
 @pytest.fixture(scope="session")
 def credentials(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
@@ -22,3 +24,10 @@ def credentials(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
         return pki.write(folder, pems[:2], key, f"{kind}.pem")
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def _short_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A visit rests for a moment here, where a real one rests for a second or two."""
+    monkeypatch.setattr(device, "REST_SECONDS", 0.01)
+    monkeypatch.setattr(device, "LAST_LOOK_SECONDS", 0.05)

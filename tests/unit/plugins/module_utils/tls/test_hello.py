@@ -14,6 +14,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.hello impo
     client_hello,
     further_hellos,
     sslv2_client_hello,
+    weak_hello,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import SSLV3, TLS10, TLS11, TLS12, TLS13
 
@@ -60,10 +61,54 @@ def test_no_hello_is_longer_than_255_bytes_whatever_the_name(version: int, lengt
         assert int.from_bytes(hello[6:9], "big") == len(hello) - 9
 
 
-@pytest.mark.parametrize(("version", "most"), [(TLS13, 190), (TLS12, 174), (TLS11, 140), (TLS10, 140)])
+@pytest.mark.parametrize(("version", "most"), [(TLS13, 190), (TLS12, 174), (TLS11, 255), (TLS10, 255)])
 def test_the_standard_hellos_are_small(version: int, most: int) -> None:
     assert len(client_hello(version, NAME).sent) <= most
-    assert len(client_hello(version).sent) <= 150
+    assert len(client_hello(version).sent) <= max(150, most)
+
+
+@pytest.mark.parametrize("version", [TLS11, TLS10])
+def test_an_old_hello_offers_every_suite_that_its_version_knows(version: int) -> None:
+    """With a short name, or without extensions; beside a long name the suites for static Diffie-Hellman wait."""
+    assert client_hello(version, "e.example").complete
+    assert client_hello(version, NAME, bare=True).complete and client_hello(SSLV3).complete
+    missing = set(suites.LEGACY_ALL) - set(client_hello(version, "a" * 20 + ".hopital.example").suites)
+    assert missing and all(suites.LEGACY_NAMES[suite].startswith(("TLS_DH_DSS", "TLS_DH_RSA")) for suite in missing)
+
+
+@pytest.mark.parametrize("version", [TLS13, TLS12])
+@pytest.mark.parametrize("key", ["rsa", "ecdsa"])
+def test_a_hello_asks_for_one_kind_of_key_alone(version: int, key: str) -> None:
+    asked = {number for number in offered(client_hello(version, NAME, key=key).sent) if number >> 8 != 0x13}
+    assert asked and {suites.key_of(number) for number in asked} == {key}
+
+
+@pytest.mark.parametrize(
+    ("suite", "key"),
+    [
+        (0x009C, "rsa"),
+        (0xC02F, "rsa"),
+        (0x0033, "rsa"),
+        (0xC02B, "ecdsa"),
+        (0xC00F, "ecdsa"),
+        (0xC004, "ecdsa"),
+        (0x0034, "any"),
+        (0x0032, "any"),
+        (0x1301, "any"),
+    ],
+)
+def test_the_kind_of_key_of_a_suite(suite: int, key: str) -> None:
+    assert suites.key_of(suite) == key
+
+
+def test_the_weak_hello_offers_what_nobody_may_use_and_nothing_else() -> None:
+    for version in (TLS12, TLS10, SSLV3):
+        hello = weak_hello(version, NAME)
+        words = ("NULL", "anon", "EXPORT", "RC4", "DES")
+        assert all(any(word in suites.cipher_name(suite) for word in words) for suite in hello.suites)
+        assert len(hello.sent) <= 255 and offered(hello.sent) == list(hello.suites)
+        assert {0x0001, 0x0004, 0x0009, 0x000A, 0x0034, 0xC006} <= set(hello.suites)
+    assert set(weak_hello(TLS12, NAME).suites) == set(suites.WEAK)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -106,8 +151,6 @@ def test_bare_and_sslv3_hellos_have_no_extension_at_all(version: int) -> None:
     [
         (TLS13, set(suites.TLS13_NAMES)),
         (TLS12, set(suites.TLS12_NAMES) | set(suites.LEGACY_NAMES)),
-        (TLS11, set(suites.LEGACY_NAMES)),
-        (TLS10, set(suites.LEGACY_NAMES)),
         (SSLV3, set(suites.LEGACY_NAMES)),
     ],
 )
@@ -115,7 +158,7 @@ def test_first_and_further_hellos_together_offer_every_suite_of_the_version(vers
     further = list(further_hellos(version, NAME))
     everything = {number for hello in (client_hello(version, NAME).sent, *further) for number in offered(hello)}
     assert known <= everything
-    assert len(further) == {TLS13: 1, TLS12: 5, TLS11: 1, TLS10: 1, SSLV3: 0}[version]
+    assert len(further) == {TLS13: 1, TLS12: 5, SSLV3: 0}[version]
     for hello in further:
         assert len(set(offered(hello))) == len(offered(hello))
 

@@ -30,6 +30,8 @@ from servers.device import (
 )
 from servers.probe import exactly, probe, statuses
 
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit import device as visit_device
+
 Credentials = Callable[..., str]
 
 RESET, HANG_UP = b"reset", b""
@@ -109,8 +111,9 @@ def test_a_server_that_hangs_on_newer_hellos_is_asked_smaller_once(credentials: 
     found = statuses(seen)
     assert seen["visit"]["outcome"] == "observed"
     assert found["TLSv1.0"] == "accepted" and len(seen["chain"]) == 2
-    # Silence is never a refusal.
-    assert seen["versions"]["TLSv1.3"] == {"status": "no_answer", "evidence": "silence"}
+    # Silence is never a refusal, and what is newer still was not sent to a device that hangs.
+    assert seen["versions"]["TLSv1.3"] == {"status": "not_tested", "evidence": "inferred"}
+    assert seen["versions"]["TLSv1.2"] == {"status": "no_answer", "evidence": "silence"}
     assert seen["versions"]["TLSv1.1"] == {"status": "no_answer", "evidence": "silence"}
     assert found["SSLv3"] == "refused"
 
@@ -123,11 +126,12 @@ def test_no_hello_over_255_bytes_reaches_a_server_that_hangs_on_them(credentials
     assert seen["handshake"] == "completed"
 
 
-def test_a_server_that_knows_no_extensions(credentials: Credentials) -> None:
-    def has_extensions(hello: bytes) -> bool:
-        at = 5 + 4 + 2 + 32 + 1
-        return hello[0] == 22 and len(hello) > at + 2 + int.from_bytes(hello[at : at + 2], "big") + 2
+def has_extensions(hello: bytes) -> bool:
+    at = 5 + 4 + 2 + 32 + 1
+    return hello[0] == 22 and len(hello) > at + 2 + int.from_bytes(hello[at : at + 2], "big") + 2
 
+
+def test_a_server_that_knows_no_extensions(credentials: Credentials) -> None:
     for how in (RESET, alert(50)):
         with Device(gated(tls(credentials, "TLSv1.0", "TLSv1.1"), has_extensions, how)) as device:
             seen = probe(device.port, "dicom", [pki.NAME])
@@ -184,7 +188,8 @@ def test_a_server_that_needs_the_name_and_gets_it(
 
     with Device(gated(tls(credentials, *versions), nameless, how)) as device:
         seen = probe(device.port, "dicom", [pki.NAME])
-        assert device.connections <= len(versions) + 3
+        # Without a name first, as DICOM clients do: one hello more, and one that asks for TLS 1.3.
+        assert device.connections <= len(versions) + 5
     assert statuses(seen) == exactly(*versions)
     assert seen["server_name"] == pki.NAME and len(seen["chain"]) == 2
 
@@ -212,9 +217,11 @@ def test_another_declared_name_is_tried_where_the_first_is_unknown(credentials: 
 
     with Device(gated(tls(credentials, "TLSv1.2", "TLSv1.3"), unknown, alert(112))) as device:
         seen = probe(device.port, "dicom", ["a.hopital.example", "*.hopital.example", "10.1.1.1", "b.hopital.example"])
-        assert device.connections == 4
+        assert device.connections == 5
     assert statuses(seen) == exactly("TLSv1.2", "TLSv1.3")
     assert seen["server_name"] == "b.hopital.example"
+    # What was tried and not known is told, and not tried again.
+    assert seen["server_names"] == [{"server_name": "a.hopital.example", "chain": None, "evidence": "alert:112"}]
 
 
 def test_a_server_that_knows_none_of_our_names_is_not_hunted(credentials: Credentials) -> None:
@@ -233,7 +240,7 @@ def test_a_warning_before_the_server_hello_is_read_over(credentials: Credentials
 
     with Device(warns) as device:
         seen = probe(device.port, "dicom", [pki.NAME])
-        assert device.connections == 2
+        assert device.connections == 4
     assert statuses(seen) == exactly("TLSv1.2")
 
 
@@ -248,29 +255,131 @@ def test_a_refusal_that_calls_itself_a_warning_is_an_alert(credentials: Credenti
 # -- refusals of every kind stay apart, and none is a refusal where nothing else was answered
 
 
-@pytest.mark.parametrize(
-    ("how", "evidence"),
-    [(RESET, "reset"), (HANG_UP, "eof"), (alert(70), "alert:70"), (alert(80), "alert:80"), (alert(47), "alert:47")],
-)
-def test_how_an_old_version_was_refused_is_told(credentials: Credentials, how: bytes, evidence: str) -> None:
-    with Device(
-        gated(tls(credentials, "TLSv1.2", "TLSv1.3"), lambda hello: hello_version(hello) < 0x0303, how)
-    ) as device:
+CUTS = [(RESET, "reset"), (HANG_UP, "eof"), (alert(80), "alert:80"), (alert(47), "alert:47"), (alert(40), "alert:40")]
+
+
+@pytest.mark.parametrize("versions", [("TLSv1.2",), ("TLSv1.2", "TLSv1.3")], ids="-".join)
+@pytest.mark.parametrize(("how", "evidence"), CUTS)
+def test_a_cut_is_a_refusal_only_with_a_control_right_afterwards(
+    credentials: Credentials, versions: tuple[str, ...], how: bytes, evidence: str
+) -> None:
+    with Device(gated(tls(credentials, *versions), lambda hello: hello_version(hello) < 0x0303, how)) as device:
+        seen = probe(device.port, "https", ["e.example"])
+        # SSLv3 is asked for itself too: a cut speaks for no other version.
+        assert device.connections <= 6
+    told = {"status": "refused", "evidence": evidence, "control": "answered"}
+    assert [seen["versions"][version] for version in ("TLSv1.1", "TLSv1.0", "SSLv3")] == [told] * 3
+    assert statuses(seen) == exactly(*versions) and seen["answers_unsteadily"] is False
+    assert seen["handshake"] == "completed"
+
+
+def test_an_alert_about_the_version_needs_no_control_and_speaks_for_all_below(credentials: Credentials) -> None:
+    refuses = gated(tls(credentials, "TLSv1.2", "TLSv1.3"), lambda hello: hello_version(hello) < 0x0303, alert(70))
+    with Device(refuses) as device:
         seen = probe(device.port, "dicom", [pki.NAME])
         assert device.connections == 3
-    assert seen["versions"]["TLSv1.1"] == {"status": "refused", "evidence": evidence}
+    assert seen["versions"]["TLSv1.1"] == {"status": "refused", "evidence": "alert:70"}
     assert seen["versions"]["TLSv1.0"] == {"status": "refused", "evidence": "inferred"}
+    assert seen["answers_unsteadily"] is None
 
 
-def test_silence_on_an_old_version_is_no_refusal(credentials: Credentials) -> None:
+class Limiter:
+    """One session in so many seconds: what comes earlier is cut, as by rate limiters and single-session devices."""
+
+    def __init__(self, serve: Serve, how: bytes, seconds: float) -> None:
+        self._serve, self._how, self._seconds = serve, how, seconds
+        self._last = -1000.0
+
+    def __call__(self, link: Link) -> None:
+        if time.monotonic() - self._last >= self._seconds:
+            self._serve(link)
+            self._last = time.monotonic()
+        elif self._how == RESET:
+            resets(link)
+        else:
+            replies(self._how)(link) if self._how else hangs_up(link)
+
+
+@pytest.mark.parametrize("versions", [("TLSv1.0", "TLSv1.1", "TLSv1.2"), tuple(f"TLSv1.{at}" for at in range(4))])
+@pytest.mark.parametrize(("how", "evidence"), CUTS)
+@pytest.mark.parametrize("seconds", [0.4, 30.0])
+def test_a_limiter_makes_no_version_refused(
+    monkeypatch: pytest.MonkeyPatch,
+    credentials: Credentials,
+    versions: tuple[str, ...],
+    how: bytes,
+    evidence: str,
+    seconds: float,
+) -> None:
+    monkeypatch.setattr(visit_device, "REST_SECONDS", 0.25)
+    with Device(Limiter(tls(credentials, *versions), how, seconds)) as device:
+        seen = probe(device.port, "tls", [pki.NAME])
+        assert device.connections <= 12
+    assert "refused" not in {statuses(seen)[version] for version in versions}
+    assert seen["answers_unsteadily"] is True
+    # Nor is it a handshake that fails.
+    assert seen["handshake"] != "refused" or how not in (RESET, HANG_UP)
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+@pytest.mark.parametrize("how", [RESET, HANG_UP, alert(80)])
+@pytest.mark.parametrize("versions", [("TLSv1.1", "TLSv1.2"), tuple(f"TLSv1.{at}" for at in range(4))])
+def test_one_cut_by_chance_makes_no_version_refused(
+    credentials: Credentials, versions: tuple[str, ...], how: bytes, at: int
+) -> None:
+    whole = tls(credentials, *versions)
+
+    def serve(link: Link) -> None:
+        if link.number != at:
+            whole(link)
+        elif how == RESET:
+            resets(link)
+        else:
+            replies(how)(link) if how else hangs_up(link)
+
+    with Device(serve) as device:
+        seen = probe(device.port, "tls", [pki.NAME])
+    assert "refused" not in {statuses(seen)[version] for version in versions if version != "TLSv1.3"}
+    assert seen["handshake"] == "completed"
+
+
+@pytest.mark.parametrize("how", [alert(47), alert(40), alert(112), HANG_UP, RESET])
+@pytest.mark.parametrize("picky", ["extensions", "name"])
+def test_an_old_hello_that_is_refused_for_its_form_is_asked_in_another(
+    credentials: Credentials, how: bytes, picky: str
+) -> None:
+    def refuses(hello: bytes) -> bool:
+        if hello[0] != 22 or hello_version(hello) >= 0x0303:
+            return False
+        return has_extensions(hello) if picky == "extensions" else hello_name(hello) is not None
+
+    old = ("TLSv1.0", "TLSv1.1", "TLSv1.2")
+    with Device(gated(tls(credentials, *old), refuses, how)) as device:
+        seen = probe(device.port, "tls", [pki.NAME])
+    assert statuses(seen) == exactly(*old)
+
+
+@pytest.mark.parametrize("how", [alert(70), alert(40)])
+def test_a_hole_among_the_versions_is_found_at_thorough(credentials: Credentials, how: bytes) -> None:
+    """It knows TLS 1.0 and 1.2, and refuses a hello of TLS 1.1 instead of choosing lower."""
+    with Device(
+        gated(tls(credentials, "TLSv1.0", "TLSv1.1", "TLSv1.2"), lambda hello: hello_version(hello) == 0x0302, how)
+    ) as device:
+        seen = probe(device.port, "tls", [pki.NAME], depth="thorough", connection_budget=20)
+        assert device.connections <= 12
+    assert statuses(seen)["TLSv1.0"] == "accepted" and statuses(seen)["TLSv1.1"] == "refused"
+
+
+def test_silence_on_an_old_version_gets_its_control_at_once_and_is_not_repeated(credentials: Credentials) -> None:
+    """What lies below is left alone: a hello that a device hangs on is not sent again in another form."""
     with Device(
         gated(tls(credentials, "TLSv1.2", "TLSv1.3"), lambda hello: hello_version(hello) < 0x0303, None)
     ) as device:
         seen = probe(device.port, "dicom", [pki.NAME], timeout=0.4)
         assert device.connections == 3
     assert seen["visit"]["outcome"] == "observed"
-    assert seen["versions"]["TLSv1.1"] == {"status": "no_answer", "evidence": "silence"}
-    assert seen["versions"]["TLSv1.0"]["status"] == "no_answer"
+    assert seen["versions"]["TLSv1.1"] == {"status": "refused", "evidence": "silence", "control": "answered"}
+    assert seen["versions"]["TLSv1.0"] == {"status": "undetermined", "evidence": "inferred"}
     assert statuses(seen)["TLSv1.2"] == "accepted"
 
 
@@ -290,7 +399,7 @@ def test_a_silent_device_gets_two_connections_and_is_then_left_alone() -> None:
         seen = probe(device.port, "https", [pki.NAME], timeout=0.4)
         assert device.connections == 2
         assert (seen["visit"]["outcome"], seen["visit"]["reason"]) == ("aborted", "stopped_answering")
-        assert seen["versions"]["TLSv1.3"] == {"status": "no_answer", "evidence": "silence"}
+        assert seen["versions"]["TLSv1.2"] == {"status": "no_answer", "evidence": "silence"}
         assert device.endings() == ["eof", "eof"]
 
 
