@@ -78,7 +78,7 @@ def test_two_rounds_in_two_threads_share_an_address_in_turn(credentials: Credent
             thread.start()
         for thread in rounds:
             thread.join(20)
-        assert device.most_at_once == 1 and device.connections == 21
+        assert device.most_at_once == 1 and device.connections == 18
     assert len(found) == 3
 
 
