@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import datetime
 import hashlib
 import os
 import re
@@ -38,7 +39,10 @@ _PASSWORD_VARIABLE = "CERT_HYGIENE_STOREPASS"
 
 
 def trust_stores(host: Host, options: dict[str, Any]) -> dict[str, Any]:
-    """{"trust_stores": [{"kind", "path", "readable", "fingerprints_sha256", "detail"}]}."""
+    """{"trust_stores": [{"kind", "path", "readable", "fingerprints_sha256", "ends_on", "detail"}]}.
+
+    ends_on: when each of them ends ("2031-01-09"), in the order of the fingerprints; None where that cannot be read
+    """
     stores = []
     seen: set[str] = set()
     for pattern in SYSTEM_BUNDLES:
@@ -62,9 +66,10 @@ def _each(host: Host, kind: str, paths: list[str], seen: set[str], read: Any) ->
         if target in seen:
             continue
         seen.add(target)
-        store = {"kind": kind, "path": path, "readable": True, "fingerprints_sha256": [], "detail": ""}
+        store = {"kind": kind, "path": path, "readable": True, "fingerprints_sha256": [], "ends_on": [], "detail": ""}
         try:
-            store["fingerprints_sha256"] = sorted(set(read(host, path)))
+            held = {fingerprint(der): der for der in read(host, path)}
+            store.update(fingerprints_sha256=sorted(held), ends_on=[end_day(held[name]) for name in sorted(held)])
         except (NotPermitted, StoreError) as problem:
             store.update(readable=False, detail=str(problem))
         found.append(store)
@@ -78,6 +83,38 @@ class StoreError(Exception):
 def fingerprint(der: bytes) -> str:
     """SHA-256 of the DER, in lower hexadecimal."""
     return hashlib.sha256(der).hexdigest()
+
+
+def _element(der: bytes, at: int) -> tuple[int, int, int]:
+    """(tag, first byte, byte after the last) of the ASN.1 element at a place. ValueError where it is cut short."""
+    if at + 2 > len(der):
+        raise ValueError("cut short")
+    length, start = der[at + 1], at + 2
+    if length & 0x80:
+        start += length & 0x7F
+        length = int.from_bytes(der[at + 2 : start], "big")
+    if start + length > len(der):
+        raise ValueError("cut short")
+    return der[at], start, start + length
+
+
+def end_day(der: bytes) -> str | None:
+    """The day on which a certificate ends (RFC 5280, 4.1.2.5), None where it cannot be read."""
+    try:
+        _tag, at, _end = _element(der, _element(der, 0)[1])
+        if _element(der, at)[0] == 0xA0:  # the version, which old certificates leave out
+            at = _element(der, at)[2]
+        for _part in ("serial number", "signature algorithm", "issuer"):
+            at = _element(der, at)[2]
+        _tag, not_before, _end = _element(der, at)
+        tag, start, end = _element(der, _element(der, not_before)[2])
+        text = der[start:end].decode("ascii")
+        if tag == 0x17:  # UTCTime: two digits of the year, from 1950 on
+            text = ("19" if text[:2] >= "50" else "20") + text
+        day = datetime.date(int(text[:4]), int(text[4:6]), int(text[6:8]))
+    except ValueError:
+        return None
+    return day.isoformat() if tag in (0x17, 0x18) else None
 
 
 def pem_certificates(data: bytes) -> list[bytes]:
@@ -100,11 +137,11 @@ def _first_element(der: bytes) -> bytes:
     return der[: 2 + count + int.from_bytes(der[2 : 2 + count], "big")]
 
 
-def _pem_bundle(host: Host, path: str) -> list[str]:
+def _pem_bundle(host: Host, path: str) -> list[bytes]:
     data = host.read_bytes(path)
     if data is None:
         raise StoreError("no such file")
-    return [fingerprint(der) for der in pem_certificates(data)]
+    return pem_certificates(data)
 
 
 def jks_certificates(data: bytes) -> list[bytes]:
@@ -148,12 +185,12 @@ def jks_certificates(data: bytes) -> list[bytes]:
     return found
 
 
-def _java(host: Host, path: str, store: dict[str, Any]) -> list[str]:
+def _java(host: Host, path: str, store: dict[str, Any]) -> list[bytes]:
     data = host.read_bytes(path)
     if data is None:
         raise StoreError("no such file")
     if data[:4] == _JKS_MAGIC:
-        return [fingerprint(der) for der in jks_certificates(data)]
+        return jks_certificates(data)
     password = _password(host, store)
     if password is None:
         raise StoreError("a PKCS#12 keystore needs its password, given by password_file or password_env")
@@ -168,7 +205,7 @@ def _java(host: Host, path: str, store: dict[str, Any]) -> list[str]:
     if output.status != 0:
         reason = "wrong password" if "password was incorrect" in output.stdout + output.stderr else "keytool refused it"
         raise StoreError(reason)
-    return [fingerprint(der) for der in pem_certificates(output.stdout.encode())]
+    return pem_certificates(output.stdout.encode())
 
 
 def _password(host: Host, store: dict[str, Any]) -> str | None:
@@ -185,21 +222,21 @@ def _password(host: Host, store: dict[str, Any]) -> str | None:
     return store.get("password")
 
 
-def _nss(host: Host, path: str) -> list[str]:
+def _nss(host: Host, path: str) -> list[bytes]:
     database = f"sql:{path}"
     listed = host.run("certutil", "-L", "-d", database)
     if listed is None:
         raise StoreError("no certutil to read an NSS database with")
     if listed.status != 0:
         raise StoreError("certutil cannot open it")
-    found = []
+    found: list[bytes] = []
     for nickname, flags in parse_nss_list(listed.stdout):
         # C or T in the first place: trusted to say who a server is, or a client.
         if not set(flags.split(",")[0]) & set("CT"):
             continue
         shown = host.run("certutil", "-L", "-d", database, "-n", nickname, "-a")
         if shown is not None and shown.status == 0:
-            found += [fingerprint(der) for der in pem_certificates(shown.stdout.encode())]
+            found += pem_certificates(shown.stdout.encode())
     return found
 
 

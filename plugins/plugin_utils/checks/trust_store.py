@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.subject import from_login
@@ -17,6 +18,12 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean i
     clean_text,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.fingerprints import plain_fingerprint
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import (
+    DAY_SECONDS,
+    instant_text,
+    parse_limit,
+    whole_days,
+)
 
 
 def _roots(device: Mapping[str, Any], policy: Mapping[str, Any]) -> list[str]:
@@ -25,11 +32,27 @@ def _roots(device: Mapping[str, Any], policy: Mapping[str, Any]) -> list[str]:
     return sorted({found for found in map(plain_fingerprint, declared) if found})
 
 
-def judge_trust_store(device: Mapping[str, Any], data: Sequence[Any], policy: Mapping[str, Any]) -> Verdict:
+def _first_end(stores: Sequence[Mapping[str, Any]], roots: Sequence[str]) -> tuple[datetime, str] | None:
+    """(end, fingerprint) of the hospital's root that ends first, of those whose end a store tells."""
+    ends = [
+        (end, fingerprint)
+        for store in stores
+        for value, day in zip(as_list(store.get("fingerprints_sha256")), as_list(store.get("ends_on")), strict=False)
+        if (fingerprint := plain_fingerprint(value)) in roots and (end := parse_limit(day, end_of_day=True)) is not None
+    ]
+    return min(ends, default=None)
+
+
+def judge_trust_store(
+    device: Mapping[str, Any], data: Sequence[Any], policy: Mapping[str, Any], now: datetime | None = None
+) -> Verdict:
     """trust_store: every root of the hospital is in a store of the system or in one of an application.
 
     An application's own store (Java, NSS, a bundle) that lacks it fails too, though less: the application looks there
     and nowhere else. A store of the system that lacks it, beside an application's that has it, is only told.
+
+    A root that is held and ends soon takes all that it vouches for with it: judged where `now` is given, by the days of
+    the policy, since a root's lifetime is no measure of the time that its replacement everywhere takes.
     """
     roots = _roots(device, policy)
     stores = [store for store in map(as_mapping, data) if store]
@@ -60,10 +83,24 @@ def judge_trust_store(device: Mapping[str, Any], data: Sequence[Any], policy: Ma
         return Verdict(
             "trust_store_unreadable" if observed["unreadable"] else "hospital_root_missing", observed, expected
         )
+    first = None if now is None else _first_end(readable, roots)
+    left = None if first is None or now is None else (first[0] - now).total_seconds()
+    ending: dict[str, Any] = {}
+    if first is not None and left is not None and left < policy["plan_days"] * DAY_SECONDS:
+        ending = {
+            "authority": first[1],
+            "authority_fingerprint_sha256": first[1],
+            "not_after": instant_text(first[0]),
+            "days_left": whole_days(left),
+        }
+        if left < 0:
+            return Verdict("hospital_root_expired", {**observed, **ending}, expected, first[0].date().isoformat())
     applications = [store for store in without if store.get("kind") != "system"]
     if applications:
         observed["without"] = _paths(applications)
         return Verdict("hospital_root_not_everywhere", observed, expected)
+    if first is not None and ending:
+        return Verdict("hospital_root_ends_soon", {**observed, **ending}, expected, first[0].date().isoformat())
     if observed["unreadable"]:
         return Verdict("trust_store_unreadable", observed, expected)
     return Verdict("hospital_root_present", observed, expected)
@@ -77,5 +114,5 @@ def _paths(stores: Sequence[Mapping[str, Any]]) -> list[str]:
 CHECK = (
     "trust_store",
     "device",
-    from_login("trust_stores", lambda s, told: judge_trust_store(s.device, told.data, s.policy)),
+    from_login("trust_stores", lambda s, told: judge_trust_store(s.device, told.data, s.policy, s.now)),
 )

@@ -301,11 +301,45 @@ def test_pem_bundles_and_stores_that_fail_alone() -> None:
         }
     )
     stores = trust.trust_stores(host, {**OPTIONS, "bundles": ["/opt/app/roots.pem", "/nowhere.pem"]})["trust_stores"]
-    assert [(store["kind"], store["readable"], store["fingerprints_sha256"]) for store in stores] == [
-        ("system", True, [trust.fingerprint(der)]),
-        ("file", False, []),
-        ("file", False, []),
+    assert [(store["kind"], store["readable"], store["fingerprints_sha256"], store["ends_on"]) for store in stores] == [
+        ("system", True, [trust.fingerprint(der)], [None]),
+        ("file", False, [], []),
+        ("file", False, [], []),
     ]
+
+
+def sequence(*parts: bytes, tag: int = 0x30) -> bytes:
+    body = b"".join(parts)
+    length = len(body).to_bytes(2, "big")
+    return bytes([tag, 0x82]) + length + body
+
+
+def ending(*end: bytes, version: bytes = sequence(b"\x02\x01\x02", tag=0xA0)) -> bytes:
+    """The beginning of a certificate, as far as the day on which it ends."""
+    start = sequence(b"260101000000Z", tag=0x17)
+    return sequence(sequence(version, b"\x02\x01\x05", sequence(), sequence(), sequence(start, *end)))
+
+
+@pytest.mark.parametrize(
+    ("der", "day"),
+    [
+        (ending(sequence(b"310109120000Z", tag=0x17)), "2031-01-09"),
+        (ending(sequence(b"991231235959Z", tag=0x17)), "1999-12-31"),
+        (ending(sequence(b"500101000000Z", tag=0x17)), "1950-01-01"),
+        (ending(sequence(b"20510109120000Z", tag=0x18)), "2051-01-09"),
+        (ending(sequence(b"99991231235959Z", tag=0x18)), "9999-12-31"),
+        (ending(sequence(b"310109120000Z", tag=0x17), version=b""), "2031-01-09"),
+        (ending(sequence(b"311309120000Z", tag=0x17)), None),
+        (ending(sequence(b"310109120000Z", tag=0x0C)), None),
+        (ending(sequence(b"\xff\xfe", tag=0x17)), None),
+        (ending(), None),
+        (ending(sequence(b"310109120000Z", tag=0x17))[:-4], None),
+        (b"\x30\x84\xff\xff\xff\xff", None),
+        (b"", None),
+    ],
+)
+def test_the_day_on_which_a_certificate_ends(der: bytes, day: str | None) -> None:
+    assert trust.end_day(der) == day
 
 
 @pytest.mark.parametrize(

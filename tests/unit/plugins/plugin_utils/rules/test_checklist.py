@@ -165,6 +165,7 @@ def test_the_severities_that_the_checklist_fixes() -> None:
     assert critical == {
         "expired",
         "authority_expired",
+        "hospital_root_expired",
         "handshake_fails",
         "key_not_held",
         "only_obsolete_versions",
