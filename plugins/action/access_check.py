@@ -19,11 +19,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.acces
     access_observation,
     plan_access,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import (
-    JMESPATH_ERROR,
-    ProfileBook,
-    ProfileError,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import JMESPATH_ERROR, ProfileError
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile_book import ProfileBook
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.action import VantageAction, VantageLost
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.options import (
     anchor_texts,

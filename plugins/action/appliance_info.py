@@ -16,10 +16,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.host
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.interpret import VantageClock
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.login import login_observation
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.appliance_plan import DevicePlan, device_plan
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import (
-    JMESPATH_ERROR,
-    ProfileBook,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import JMESPATH_ERROR
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile_book import ProfileBook
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.reading import read_answers
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.action import VantageAction, VantageLost
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.options import (

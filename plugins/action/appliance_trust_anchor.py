@@ -27,7 +27,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.host
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.login import NotAsked
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.actions import Act, UploadRootCa
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.appliance_plan import DevicePlan, device_plan
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import JMESPATH_ERROR, ProfileBook
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import JMESPATH_ERROR
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile_book import ProfileBook
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import PolicyError, load_policy
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.private_folder import (
     FolderError,

@@ -211,12 +211,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import kept_restore as keeping
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive import (
     ArchiveError,
-    differences,
     expected,
     read,
-    restore,
     take,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive_restore import differences, restore
 
 
 def taken(params: dict[str, Any], check: bool) -> dict[str, Any]:

@@ -201,8 +201,8 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.gather import SUBSETS, gather
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import (
-    Host,
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.recording import (
     RecordedHost,
     RecordingHost,
     check_record,

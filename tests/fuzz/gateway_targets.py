@@ -9,13 +9,8 @@ import json
 from collections.abc import Iterator
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.gather import SUBSETS, gather
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import (
-    FileState,
-    Host,
-    Output,
-    RecordedHost,
-    check_record,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import FileState, Host, Output
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.recording import RecordedHost, check_record
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.secrets import without_secrets
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.interpret import interpret_gateway
 from fuzz.registry import NOW, Shape, safe_json, target

@@ -16,8 +16,11 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access import 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access.http import administration, read_answer
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance import http as appliance_http
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.dialogue import MAX_SESSION, hold
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import Allowance, SessionFailed
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.told import Told
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import (
+    Allowance,
+    SessionFailed,
+    Told,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.appliance_roots import (
     RootsProblem,
     listed,
@@ -25,11 +28,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.applian
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.appliance_roots import judged as judge_change
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.actions import UploadRootCa
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import (
-    Profile,
-    ProfileBook,
-    read_profile,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import Profile, read_profile
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile_book import ProfileBook
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.reading import read_answers
 from fuzz.fakes import pieces
 from fuzz.registry import NOW, Shape, rng_of, safe_json, target

@@ -22,13 +22,16 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access.http im
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access.lines import telnet_login
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance import http as appliance_http
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.dialogue import hold
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import Allowance, SessionFailed
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.told import says_locked
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import (
+    Allowance,
+    SessionFailed,
+    says_locked,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock import http_date
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls import negotiation, starttls
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import ServerFlight
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.words import TlsNotBegun, WrongProtocol
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import ProfileBook
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile_book import ProfileBook
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.judge import TrustJudge
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import signatures
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import describe_certificate

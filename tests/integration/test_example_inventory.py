@@ -14,9 +14,9 @@ import pytest
 from integration.runs import ROOT, environment
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.host_keys import keys_on_record
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory import card as inventory
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import HOST_VARIABLES, device_card
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.login import clinical_login, login_card
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import ProfileBook
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile_book import ProfileBook
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
 
 EXAMPLE = ROOT / "docs" / "examples" / "inventory"
@@ -49,9 +49,7 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
 
 
 def test_every_device_of_the_example_has_a_usable_card(hosts: dict[str, dict[str, Any]]) -> None:
-    cards = {
-        name: inventory.device_card(name, variables, datetime.now(timezone.utc)) for name, variables in hosts.items()
-    }
+    cards = {name: device_card(name, variables, datetime.now(timezone.utc)) for name, variables in hosts.items()}
     assert {name: card["invalid"] for name, card in cards.items()} == dict.fromkeys(cards)
     assert {name for name, card in cards.items() if not card["consent"]} == {"monitor-017"}
     assert cards["mri-002"]["address"] == "192.0.2.12"
@@ -73,4 +71,4 @@ def test_the_example_explains_every_host_variable_and_no_other() -> None:
     gateway = (ROLES / "audit" / "tasks" / "gateway.yml").read_text(encoding="utf-8")
     asked_of_gateways = set(re.findall(r"\bdevice_\w+", gateway))
     explained = set(re.findall(r"^\s+(device_\w+):", text, flags=re.MULTILINE))
-    assert explained == set(inventory._HOST_VARIABLES.values()) | LOGIN | BEYOND_THE_NETWORK | asked_of_gateways
+    assert explained == set(HOST_VARIABLES.values()) | LOGIN | BEYOND_THE_NETWORK | asked_of_gateways

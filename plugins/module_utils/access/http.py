@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.http import _tls_context, _Visit
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import Allowance, SessionFailed
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.told import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import (
     MAX_TEXT,
+    Allowance,
+    SessionFailed,
     Spend,
     Told,
     locked_out,

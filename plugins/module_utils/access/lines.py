@@ -15,15 +15,13 @@ import time
 from typing import Any, Protocol
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import (
+    MAX_TEXT,
     Allowance,
     SessionFailed,
-    connect,
-    cut_after,
-)
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.told import (
-    MAX_TEXT,
     Spend,
     Told,
+    connect,
+    cut_after,
     locked_out,
     says_locked,
 )

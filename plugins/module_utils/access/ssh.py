@@ -9,14 +9,15 @@ import logging
 import socket
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import Allowance, SessionFailed
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.ssh import verified_transport
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.told import (
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import (
+    Allowance,
+    SessionFailed,
     Spend,
     Told,
     locked_out,
     says_locked,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.ssh import verified_transport
 
 try:
     import paramiko

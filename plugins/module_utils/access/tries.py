@@ -18,8 +18,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.sess
     Allowance,
     PortClosed,
     SessionFailed,
+    Told,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.told import Told
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.address_guard import AddressClaim
 

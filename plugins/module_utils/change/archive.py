@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the biomed.cert_hygiene authors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Configuration files of a gateway as one archive, and back into place.
+"""Configuration files of a gateway as one archive.
 
 The archive is a tar.gz: MANIFEST.json, SHA256SUMS (as sha256sum writes it) and files/<path>. A private key is known by
 what is in the file; it goes into an archive only where that is asked for.
@@ -14,74 +14,24 @@ import hashlib
 import io
 import json
 import os
-import re
 import stat
 import tarfile
 import zlib
-from contextlib import suppress
 from typing import Any
+
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive_secrets import secret_inside
 
 SCHEMA_VERSION = 1
 MANIFEST = "MANIFEST.json"
 SUMS = "SHA256SUMS"
 MAX_BYTES = 64 * 1024 * 1024
 MAX_FILES = 20000
-_SUFFIX = ".cert-hygiene-new"
+#: What a file that is being put back is called until it is in place.
+SUFFIX = ".cert-hygiene-new"
 
 
 class ArchiveError(Exception):
     """The archive cannot be made, read or put back; the text is one sentence."""
-
-
-# --- what must not leave the gateway in the clear ------------------------------------------------------------------
-
-_PEM_KEY = re.compile(
-    rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-\d|---- BEGIN SSH2 ENCRYPTED PRIVATE KEY"
-)
-_PKCS12_VERSION = re.compile(rb"\A\x30(?:[\x00-\x7f]|\x80|\x81.|\x82..|\x83...|\x84....)\x02\x01\x03", re.DOTALL)
-#: PKCS#8 (version, AlgorithmIdentifier), PKCS#1 (version 0, modulus), SEC1 (version 1, octets).
-_DER_KEY = re.compile(
-    rb"\A\x30(?:[\x00-\x7f]|\x81.|\x82..|\x83...)(?:\x02\x01[\x00\x01]\x30|\x02\x01\x00\x02|\x02\x01\x01\x04)",
-    re.DOTALL,
-)
-#: PKCS#8, encrypted: an AlgorithmIdentifier of PKCS#5 or PKCS#12.
-_DER_ENCRYPTED_KEY = re.compile(
-    rb"\A\x30(?:[\x00-\x7f]|\x81.|\x82..|\x83...)\x30(?:.|\x81.)\x06.\x2a\x86\x48\x86\xf7\x0d\x01(?:\x05|\x0c)",
-    re.DOTALL,
-)
-_KEY_NAME = re.compile(
-    r"(?i)(\.(key|p12|pfx|bks|bcfks|ppk|keytab)|/key[34]\.db|/ssh_host_\w+_key|/id_(rsa|dsa|ecdsa|ed25519))$"
-)
-_PASSWORD_NAME = re.compile(r"(/g?shadow-?|/(chap|pap)-secrets|/\.?htpasswd|/\.netrc|/\.pgpass)$")
-_PASSWORD = re.compile(rb"(?im)^[^#\n]{0,64}:\$(?:1|2[abxy]?|5|6|7|y|gy)\$|^\s*(?:psk|wep-key\d|sae_password)\s*=\s*\S")
-
-
-def secret_inside(path: str, data: bytes) -> str | None:
-    """ "private_key", "password", or None where neither is in the file."""
-    if _PEM_KEY.search(data) or _DER_KEY.match(data) or _DER_ENCRYPTED_KEY.match(data):
-        return "private_key"
-    if data[:4] in (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce"):
-        return "private_key" if _store_has_key(data) else None
-    if _PKCS12_VERSION.match(data) or (data[:15] == b"SQLite format 3" and b"nssPrivate" in data):
-        return "private_key"
-    if _KEY_NAME.search(path) and data and b"-----BEGIN CERTIFICATE-----" not in data:
-        return "private_key"
-    if _PASSWORD_NAME.search(path) or _PASSWORD.search(data):
-        return "password"
-    return None
-
-
-def _store_has_key(data: bytes) -> bool:
-    """Whether a JKS or JCEKS store holds anything but trusted certificates. Rather yes where it cannot be followed."""
-    version, count, at = int.from_bytes(data[4:8], "big"), int.from_bytes(data[8:12], "big"), 12
-    for _entry in range(count):
-        if at + 6 > len(data) or int.from_bytes(data[at : at + 4], "big") != 2:
-            return True
-        at += 6 + int.from_bytes(data[at + 4 : at + 6], "big") + 8
-        if version == 2:
-            at += 2 + int.from_bytes(data[at : at + 2], "big")
-        at += 4 + int.from_bytes(data[at : at + 4], "big")
-    return at > len(data)
 
 
 # --- taking --------------------------------------------------------------------------------------------------------
@@ -105,7 +55,7 @@ def _saved(paths: list[str], with_keys: bool, with_passwords: bool) -> tuple[dic
     manifest: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "files": [], "left_out": []}
     contents: dict[str, bytes] = {}
     for path in paths:
-        entry, data = _look(path)
+        entry, data = look(path)
         reason = secret_inside(path, data) if entry["type"] == "file" else None
         if (reason == "private_key" and not with_keys) or (reason == "password" and not with_passwords):
             manifest["left_out"].append({**entry, "reason": reason})
@@ -147,11 +97,11 @@ def _below(path: str) -> list[str]:
         raise ArchiveError(f"{error.filename} cannot be looked into ({error.strerror}): use a privileged login")
 
     for folder, folders, files in os.walk(path, onerror=stop):
-        found += [os.path.join(folder, name) for name in (*folders, *files) if not name.endswith(_SUFFIX)]
+        found += [os.path.join(folder, name) for name in (*folders, *files) if not name.endswith(SUFFIX)]
     return found
 
 
-def _look(path: str) -> tuple[dict[str, Any], bytes]:
+def look(path: str) -> tuple[dict[str, Any], bytes]:
     """One entry of a manifest, and the content of a file."""
     try:
         state = os.lstat(path)
@@ -319,181 +269,3 @@ def _unpack(archive: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
             elif member.name.startswith("files/"):
                 contents[member.name[len("files") :]] = data
     return manifest, contents
-
-
-# --- putting it back -----------------------------------------------------------------------------------------------
-
-
-def differences(manifest: dict[str, Any]) -> dict[str, Any]:
-    """What is not as it was.
-
-    changes: [{"path", "type", "what": [...]}]; files: the same as the journal takes them;
-    keys_left: what is to be said of private keys and passwords that were left on the gateway;
-    extra: files that are in a saved folder only now
-    """
-    changes, files = [], []
-    for entry in manifest["files"]:
-        now, _data = _look(entry["path"])
-        what = _differs(entry, now)
-        if what:
-            hashes = {"before_sha256": now.get("sha256"), "after_sha256": entry.get("sha256")}
-            files.append({"path": entry["path"], **{name: value for name, value in hashes.items() if value}})
-            changes.append({"path": entry["path"], "type": entry["type"], "what": what})
-    keys = []
-    for entry in manifest["left_out"]:
-        now, _data = _look(entry["path"])
-        if now["type"] == "absent":
-            keys.append({"path": entry["path"], "reason": entry["reason"], "state": "missing"})
-        elif now.get("sha256") != entry.get("sha256"):
-            keys.append({"path": entry["path"], "reason": entry["reason"], "state": "changed"})
-    known = {entry["path"] for entry in (*manifest["files"], *manifest["left_out"])}
-    extra = []
-    for entry in manifest["files"]:
-        if entry["type"] == "directory" and os.path.isdir(entry["path"]) and not os.path.islink(entry["path"]):
-            names = sorted(os.listdir(entry["path"]))
-            extra += [path for path in (os.path.join(entry["path"], name) for name in names) if path not in known]
-    return {"changes": changes, "files": files, "keys_left": keys, "extra": extra}
-
-
-def _differs(wanted: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    if wanted["type"] == "special":
-        return []
-    if wanted["type"] != now["type"]:
-        return ["type"]
-    compared = {
-        "absent": (),
-        "directory": ("uid", "gid", "mode"),
-        "link": ("uid", "gid", "target"),
-        "file": ("sha256", "uid", "gid", "mode", "mtime_ns", "xattrs"),
-    }[wanted["type"]]
-    return [name for name in compared if wanted.get(name) != now.get(name)]
-
-
-def restore(manifest: dict[str, Any], contents: dict[str, bytes], changes: list[dict[str, Any]]) -> None:
-    """Make the changes that `differences` named. Every new file is written and checked beside its place before the
-    first one is put in place; where that fails, nothing was changed. ArchiveError says what went wrong."""
-    wanted = {entry["path"]: entry for entry in manifest["files"]}
-    # Folders before what is in them.
-    entries = [wanted[path] for path in sorted(change["path"] for change in changes)]
-    going = {entry["path"] for entry in entries if entry["type"] == "absent"}
-    prepared: list[str] = []
-    made: list[str] = []
-    path = ""
-    try:
-        for entry in entries:
-            path = entry["path"]
-            _fits(entry, going)
-        for entry in entries:
-            path = entry["path"]
-            if entry["type"] == "directory" and not os.path.isdir(path):
-                os.mkdir(path, 0o700)
-                made.append(path)
-            elif entry["type"] in ("file", "link"):
-                prepared.append(path)
-                _write(entry, contents.get(path, b""), beside(path))
-    except (OSError, ArchiveError) as error:
-        _clear([beside(one) for one in prepared], made)
-        why = f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error)
-        raise ArchiveError(f"nothing was put back ({why})") from None
-    done = 0
-    try:
-        for entry in entries:
-            path = entry["path"]
-            if entry["type"] == "directory":
-                os.chown(path, entry["uid"], entry["gid"])
-                os.chmod(path, int(entry["mode"], 8))
-            elif entry["type"] in ("file", "link"):
-                os.rename(beside(path), path)
-                done += 1
-        for path in sorted(going, reverse=True):
-            _take_away(path)
-        for path in sorted({os.path.dirname(entry["path"]) for entry in entries}):
-            _sync(path)
-    except OSError as error:
-        _clear([beside(one) for one in prepared[done:]], [])
-        raise ArchiveError(
-            f"{done} of {len(prepared)} files were put back, each of them whole, then {path}: {error.strerror}"
-        ) from None
-
-
-def beside(path: str) -> str:
-    """Where a new file lies until it is put in place."""
-    return os.path.join(os.path.dirname(path), "." + os.path.basename(path) + _SUFFIX)
-
-
-def _fits(entry: dict[str, Any], going: set[str]) -> None:
-    """Nothing is put back through a link that was not there, nor in the place of a folder or of a device. A folder is
-    taken away only where all that is in it goes too."""
-    path = entry["path"]
-    if os.path.realpath(os.path.dirname(path)) != os.path.dirname(path):
-        raise ArchiveError(f"{os.path.dirname(path)} leads elsewhere now: put that right first")
-    try:
-        mode = os.lstat(path).st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    if entry["type"] == "absent" and stat.S_ISDIR(mode):
-        if all(os.path.join(path, name) in going for name in os.listdir(path)):
-            return
-        raise ArchiveError(f"{path} is a folder, and there is something in it: move it away first")
-    if stat.S_ISDIR(mode) != (entry["type"] == "directory"):
-        raise ArchiveError(
-            f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'no folder any more'}: move it away first"
-        )
-    if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
-        raise ArchiveError(f"{path} is no file: move it away first")
-
-
-def _write(entry: dict[str, Any], data: bytes, place: str) -> None:
-    parent = os.path.dirname(place)
-    if not os.path.isdir(parent):
-        raise ArchiveError(f"{parent} is missing, and is not in the backup: make it first")
-    _unlink(place)
-    if entry["type"] == "link":
-        os.symlink(entry["target"], place)
-        os.chown(place, entry["uid"], entry["gid"], follow_symlinks=False)
-        return
-    handle = os.open(place, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "w+b") as file:
-        file.write(data)
-        file.flush()
-        os.fchown(handle, entry["uid"], entry["gid"])
-        os.fchmod(handle, int(entry["mode"], 8))
-        for name, value in entry.get("xattrs", {}).items():
-            os.setxattr(handle, name, bytes.fromhex(value))
-        os.utime(handle, ns=(entry["mtime_ns"], entry["mtime_ns"]))
-        os.fsync(handle)
-        file.seek(0)
-        if hashlib.sha256(file.read()).hexdigest() != entry["sha256"]:
-            raise ArchiveError(f"{place} was not written as it should be")
-
-
-def _clear(files: list[str], folders: list[str]) -> None:
-    """Take away what was made, as far as it can be: the reason why that was needed must not be lost."""
-    for remove, paths in ((os.unlink, files), (os.rmdir, reversed(folders))):
-        for path in paths:
-            with suppress(OSError):
-                remove(path)
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return
-
-
-def _take_away(path: str) -> None:
-    if os.path.isdir(path) and not os.path.islink(path):
-        os.rmdir(path)
-    else:
-        _unlink(path)
-
-
-def _sync(folder: str) -> None:
-    if not os.path.isdir(folder):
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -19,12 +19,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive import (
-    ArchiveError,
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive import ArchiveError, copies, read
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive_restore import (
     beside,
-    copies,
     differences,
-    read,
     restore,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import remove, write

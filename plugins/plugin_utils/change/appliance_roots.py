@@ -16,11 +16,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.actions import Act, UploadRootCa
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.reading import (
-    Unread,
-    read_whole_list,
-    what_came,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.forms import Unread
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.reading import read_whole_list, what_came
 
 SCHEMA_VERSION = 1
 #: What the journal calls the list, since it is no file.

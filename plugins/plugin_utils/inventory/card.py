@@ -51,7 +51,7 @@ def card_from_dictionary(device: Mapping[str, Any], now: datetime) -> dict[str, 
 
 
 #: card key -> host variable
-_HOST_VARIABLES = {
+HOST_VARIABLES = {
     "address": "device_address",
     "names": "device_names",
     "endpoints": "device_endpoints",
@@ -74,7 +74,7 @@ _HOST_VARIABLES = {
     "trust_anchors_sha256": "device_trust_anchors_sha256",
 }
 #: The same, and what Ansible itself says of a host.
-_LABELS = {**_HOST_VARIABLES, "groups": "group_names"}
+_LABELS = {**HOST_VARIABLES, "groups": "group_names"}
 
 
 def _card(

@@ -68,7 +68,7 @@ class Act:
 
 @dataclass(frozen=True)
 class UploadRootCa:
-    """How the roots of a device are read, and one is added and removed. `trusted`: the Reading of the list."""
+    """How the roots of a device are read, and one is added and removed. `trusted`: the WayToRead of the list."""
 
     question: str
     expected: re.Pattern[str] | None
@@ -79,7 +79,7 @@ class UploadRootCa:
 
 
 def read_upload(data: Any, shell: bool, reading: Callable[..., Any]) -> UploadRootCa:
-    """Check actions.upload_root_ca. `reading`: makes a Reading of (where, fact, entry, questions, expected)."""
+    """Check actions.upload_root_ca. `reading`: makes a WayToRead of (where, fact, entry, questions, expected)."""
     where = "actions.upload_root_ca"
     check_mapping(where, data, {"trusted", "add", "remove", "test"}, {"trusted", "add", "remove"})
     asked = "command" if shell else "path"

@@ -12,7 +12,8 @@ from typing import Any
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.fields import Variables
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.login import login_card
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.login import NotAsked
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import Profile, ProfileBook
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import Profile
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile_book import ProfileBook
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.rules import ProfileError
 
 _DEFAULT_PORTS = {"ssh": 22, "openssh": 22, "http": 80, "https": 443}

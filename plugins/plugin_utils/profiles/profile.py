@@ -8,15 +8,11 @@ The same rules as a JSON Schema, for editors: device_profile.schema.json.
 
 from __future__ import annotations
 
-import functools
 import re
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.access import AccessRules, read_access
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.actions import UploadRootCa, read_upload
@@ -82,8 +78,6 @@ ENTRIES: dict[str, tuple[str, ...]] = {
 VALUE_GROUPS = ("value",)
 MOMENT_GROUPS = ("value", "year", "month", "day", "hour", "minute", "second", "zone")
 
-_OWN = Path(__file__).with_name("book")
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MAX_LINES = 10
 
 _KEYS = {
@@ -96,7 +90,7 @@ _FACT_KEYS = {"output", "regex", "jmespath", "format", "each", "map", "absent", 
 
 
 @dataclass(frozen=True)
-class Reading:
+class WayToRead:
     """One way to read a fact from one output."""
 
     fact: str
@@ -127,7 +121,7 @@ class Profile:
     #: Output name -> what a right answer looks like.
     expected: Mapping[str, re.Pattern[str]]
     #: Fact -> the ways to read it, in the order in which they are tried.
-    facts: Mapping[str, tuple[Reading, ...]]
+    facts: Mapping[str, tuple[WayToRead, ...]]
     access: AccessRules = field(default_factory=AccessRules)
     upload_root_ca: UploadRootCa | None = None
 
@@ -139,52 +133,6 @@ class Profile:
             "http": dict(self.http),
             "questions": dict(self.questions),
         }
-
-
-class ProfileBook:
-    """The profiles that come with the collection, and those in the user's own folders, which win."""
-
-    def __init__(self, folders: Sequence[str] = ()) -> None:
-        self._folders = [Path(folder) for folder in folders] + [_OWN]
-
-    def get(self, name: str) -> Profile:
-        """The profile of this name, or ProfileError with the names there are."""
-        if not re.fullmatch(r"[a-z0-9_]{1,64}", name):
-            raise ProfileError(f"{name!r} is no name of a profile: it has lower-case letters, digits and _ only")
-        for folder in self._folders:
-            for suffix in (".yml", ".yaml"):
-                path = folder / f"{name}{suffix}"
-                if path.is_file():
-                    return _load(str(path))
-        raise ProfileError(f"there is no device profile {name!r}; {hint(name, self.names())}")
-
-    def names(self) -> list[str]:
-        """Every profile's name."""
-        return sorted({path.stem for folder in self._folders for path in folder.glob("*.y*ml")})
-
-
-@functools.cache
-def _load(path: str) -> Profile:
-    try:
-        data = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_LOADER)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ProfileError(f"{path}: cannot be read as YAML: {_unreadable(error)}") from None
-    try:
-        profile = read_profile(data)
-    except ProfileError as error:
-        raise ProfileError(f"{path}: {error}") from None
-    if profile.name != Path(path).stem:
-        raise ProfileError(f"{path}: name: {profile.name!r} is not the name of the file")
-    return profile
-
-
-def _unreadable(error: Exception) -> str:
-    """Why, without the lines of the file around it: a factory password may stand there."""
-    if isinstance(error, OSError):
-        return error.strerror or "it cannot be opened"
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or type(error).__name__
-    return f"{problem}, line {mark.line + 1}" if mark is not None else str(problem)
 
 
 def read_profile(data: Any) -> Profile:
@@ -283,7 +231,7 @@ def _question(where: str, question: Any, shell: bool) -> tuple[str, re.Pattern[s
 
 def _readings(
     name: Any, entry: Any, questions: Mapping[str, str], expected: Mapping[str, re.Pattern[str]]
-) -> tuple[Reading, ...]:
+) -> tuple[WayToRead, ...]:
     if name not in FACTS:
         raise ProfileError(f"facts.{name}: unknown fact; {hint(str(name), FACTS)}")
     if not isinstance(entry, list):
@@ -297,7 +245,7 @@ def _readings(
 
 def _reading(
     where: str, name: str, entry: Any, questions: Mapping[str, str], expected: Mapping[str, re.Pattern[str]]
-) -> Reading:
+) -> WayToRead:
     check_mapping(where, entry, _FACT_KEYS, {"output"})
     kind = FACTS[name]
     if entry["output"] not in questions:
@@ -325,7 +273,7 @@ def _reading(
         raise ProfileError(
             f"{where}: with absent or format present, {entry['output']} needs expect, what a right answer looks like"
         )
-    return Reading(
+    return WayToRead(
         fact=name,
         output=str(entry["output"]),
         regex=_fact_regex(where, name, kind, form, entry["regex"]) if "regex" in entry else None,

@@ -9,44 +9,39 @@ What cannot be read is not guessed: the subset says which answer was not what th
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.login import login_observation
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.forms import (
+    Unread,
+    converted,
+    day_of,
+    excerpt,
+    flag_of,
+    instant_of,
+    one_line,
+    whole_of,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import (
     ENTRIES,
     FACTS,
     Profile,
-    Reading,
+    WayToRead,
 )
 
 #: What is read of one text, of one of its lines, and of one list.
 _MAX_TEXT = 262_144
 _MAX_LINE = 1000
 _MAX_ENTRIES = 500
-_MAX_WORD = 200
 
 SUBSETS = (
     *("clock", "time_zone", "ntp", "accounts", "listening", "tls_failures", "trust_stores", "certificate_files"),
     *("config_backup", "system"),
 )
 _CLIENTS = ("chrony", "systemd-timesyncd", "ntpd", "ntpsec", "busybox", "none", "other")
-_MONTHS = {
-    "jan": 1, "feb": 2, "fev": 2, "fév": 2, "mar": 3, "apr": 4, "avr": 4, "may": 5, "mai": 5, "jun": 6, "juin": 6,
-    "jul": 7, "juil": 7, "aug": 8, "aou": 8, "aoû": 8, "sep": 9, "oct": 10, "nov": 11, "dec": 12, "déc": 12,
-}  # fmt: skip
-
-
-class Unread(Exception):
-    """The answer is not what the profile expects; the text says of which output. `status`: that of the subset."""
-
-    def __init__(self, text: str, status: str = "failed") -> None:
-        super().__init__(text)
-        self.status = status
 
 
 def read_answers(
@@ -59,7 +54,7 @@ def read_answers(
     `clock_offset` ahead of ours, or None for what was recorded earlier and can't be compared any more.
     """
     times = (raw["started_at"], raw["finished_at"])
-    detail = _word(raw["detail"]) if raw.get("detail") else None
+    detail = one_line(raw["detail"]) if raw.get("detail") else None
     observation = login_observation(device, "appliance", vantage, times, raw["outcome"], raw.get("reason"), detail)
     observation["profile"] = profile.name
     if raw["outcome"] == "observed" or raw["answers"]:
@@ -104,8 +99,8 @@ def _state(read: bool, problems: list[tuple[str, str]] | None) -> dict[str, str]
 
 
 def _first(
-    readings: tuple[Reading, ...], profile: Profile, answers: Mapping[str, Any], documents: dict[str, Any]
-) -> tuple[Any, Reading]:
+    readings: tuple[WayToRead, ...], profile: Profile, answers: Mapping[str, Any], documents: dict[str, Any]
+) -> tuple[Any, WayToRead]:
     """What the first way that works reads; else the problem of the first one."""
     problem: Unread | None = None
     for reading in readings:
@@ -116,43 +111,43 @@ def _first(
     raise problem or Unread("nothing to read it from")
 
 
-def _read(reading: Reading, profile: Profile, answer: Mapping[str, Any] | None, documents: dict[str, Any]) -> Any:
+def _read(reading: WayToRead, profile: Profile, answer: Mapping[str, Any] | None, documents: dict[str, Any]) -> Any:
     output = reading.output
     if answer is None or answer.get("text") is None:
         known = answer or {}
-        why = _word(known.get("error") or "it was not asked")
+        why = one_line(known.get("error") or "it was not asked")
         raise Unread(f"no answer to {output}: {why}", known.get("status") or "failed")
     text = str(answer["text"])
     expected = profile.expected.get(output)
     if expected is not None and not any(expected.search(line) for line in _lines(text)):
-        raise Unread(f"the answer to {output} is not what the profile expects: {_excerpt(text)}")
+        raise Unread(f"the answer to {output} is not what the profile expects: {excerpt(text)}")
     found = _by_regex(reading, text) if reading.regex is not None else _by_expression(reading, text, documents)
     if FACTS[reading.fact] == "list":
         if found or (reading.has_absent and found == []):
             return [_ENTRY_READERS[reading.fact](entry) for entry in found]
-        raise Unread(f"the answer to {output} has no entry that the profile knows: {_excerpt(text)}")
+        raise Unread(f"the answer to {output} has no entry that the profile knows: {excerpt(text)}")
     if reading.form == "present":
         return found is not None and found is not False
     if found is None:
         if reading.has_absent:
             return reading.absent
-        raise Unread(f"the answer to {output} does not have it: {_excerpt(text)}")
-    return _converted(reading, found)
+        raise Unread(f"the answer to {output} does not have it: {excerpt(text)}")
+    return converted(reading, found)
 
 
 def read_whole_list(
-    reading: Reading, expected: re.Pattern[str] | None, answer: Mapping[str, Any] | None
+    reading: WayToRead, expected: re.Pattern[str] | None, answer: Mapping[str, Any] | None
 ) -> list[dict[str, Any]]:
     """The entries of trust_stores.fingerprints_sha256, `value` in plain digits; Unread where one may be missing."""
     if answer is None or answer.get("text") is None:
-        raise Unread(f"no answer: {_word((answer or {}).get('error') or 'it was not asked')}")
+        raise Unread(f"no answer: {one_line((answer or {}).get('error') or 'it was not asked')}")
     text = str(answer["text"])
     if reading.regex is not None and (
         len(text) > _MAX_TEXT or any(len(line) > _MAX_LINE for line in text.splitlines())
     ):
         raise Unread("the answer is too long to be read to its end")
     if expected is not None and not any(expected.search(line) for line in _lines(text)):
-        raise Unread(f"the answer is not what the profile expects: {_excerpt(text)}")
+        raise Unread(f"the answer is not what the profile expects: {excerpt(text)}")
     found = _by_regex(reading, text) if reading.regex is not None else _by_expression(reading, text, {})
     if len(found) >= _MAX_ENTRIES:
         raise Unread(f"{_MAX_ENTRIES} roots or more are too many to be read to the last")
@@ -165,9 +160,9 @@ def what_came(text: str, success: re.Pattern[str] | None, error: re.Pattern[str]
     if error is not None:
         for line in lines:
             if error.search(line):
-                return f"the device says {_excerpt(line)}"
+                return f"the device says {excerpt(line)}"
     if success is not None and not any(success.search(line) for line in lines):
-        return f"the device does not say that it worked: {_excerpt(text)}"
+        return f"the device does not say that it worked: {excerpt(text)}"
     return ""
 
 
@@ -175,7 +170,7 @@ def _lines(text: str) -> list[str]:
     return [line[:_MAX_LINE] for line in text[:_MAX_TEXT].splitlines()]
 
 
-def _matches(reading: Reading, text: str) -> Iterator[re.Match[str]]:
+def _matches(reading: WayToRead, text: str) -> Iterator[re.Match[str]]:
     """Matches line by line: what a hostile answer can cost is bounded by the length of a line."""
     if reading.regex is None:
         return
@@ -188,7 +183,7 @@ def _matches(reading: Reading, text: str) -> Iterator[re.Match[str]]:
                 yield match
 
 
-def _by_regex(reading: Reading, text: str) -> Any:
+def _by_regex(reading: WayToRead, text: str) -> Any:
     if FACTS[reading.fact] == "list":
         entries = []
         for match in _matches(reading, text):
@@ -207,19 +202,19 @@ def _by_regex(reading: Reading, text: str) -> Any:
     return groups.get("value", first[0])
 
 
-def _by_expression(reading: Reading, text: str, documents: dict[str, Any]) -> Any:
+def _by_expression(reading: WayToRead, text: str, documents: dict[str, Any]) -> Any:
     if reading.output not in documents:
         try:
             documents[reading.output] = json.loads(text)
         except (ValueError, RecursionError):
-            documents[reading.output] = Unread(f"the answer to {reading.output} is not JSON: {_excerpt(text)}")
+            documents[reading.output] = Unread(f"the answer to {reading.output} is not JSON: {excerpt(text)}")
     document = documents[reading.output]
     if isinstance(document, Unread):
         raise document
     try:
         found = reading.expression.search(document) if reading.expression is not None else None
     except Exception as error:  # jmespath has errors of many kinds, RecursionError among them
-        raise Unread(f"the answer to {reading.output} does not fit: {_word(error)}") from None
+        raise Unread(f"the answer to {reading.output} does not fit: {one_line(error)}") from None
     if FACTS[reading.fact] != "list":
         if isinstance(found, (dict, list)):
             raise Unread(f"the answer to {reading.output} has a list where one value is due")
@@ -234,96 +229,6 @@ def _by_expression(reading: Reading, text: str, documents: dict[str, Any]) -> An
 
 
 # -- one value
-
-
-def _converted(reading: Reading, found: Any) -> Any:
-    if reading.translation:
-        word = str(found).strip().lower()
-        if word not in reading.translation:
-            raise Unread(f"{_excerpt(str(found))} in the answer to {reading.output} is none of the profile's words")
-        return reading.translation[word]
-    try:
-        return _FORMS[reading.form](found, reading)
-    except (ValueError, OverflowError, OSError, TypeError):
-        raise Unread(f"{_excerpt(str(found))} in the answer to {reading.output} is no {reading.form}") from None
-
-
-def _text_of(value: Any, _reading: Reading) -> str:
-    text = _word(value)
-    if not text or isinstance(value, bool):
-        raise ValueError("no text")
-    return text
-
-
-def _epoch_of(value: Any, _reading: Reading) -> tuple[float, float]:
-    seconds = _number(value)
-    datetime.fromtimestamp(seconds, timezone.utc)
-    return seconds, 0.0 if seconds % 1 else 1.0
-
-
-def _iso_of(value: Any, reading: Reading) -> tuple[float, float]:
-    """(epoch seconds, seconds that the device does not show). A time without a zone proves nothing: ValueError."""
-    if isinstance(value, Mapping):
-        value = _assembled(value)
-    text = re.sub(r"\s*(?:UTC|GMT|Z)$", "+00:00", str(value).strip())
-    text = re.sub(r"\s*([+-]\d\d):?(\d\d)$", r"\1:\2", text)
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        if not reading.utc:
-            raise ValueError("no zone")
-        moment = moment.replace(tzinfo=timezone.utc)
-    shown_to = 60.0 if re.search(r"[T ]\d\d:\d\d(?:[+-]|$)", text) else 0.0 if moment.microsecond else 1.0
-    return moment.timestamp(), shown_to
-
-
-def _assembled(groups: Mapping[str, Any]) -> str:
-    month = str(groups["month"]).lower().rstrip(".")
-    number = int(month) if month.isdigit() else _MONTHS.get(month[:4], _MONTHS.get(month[:3], 0))
-    seconds = f":{groups['second']}" if groups.get("second") else ""
-    return (
-        f"{int(groups['year']):04d}-{number:02d}-{int(groups['day']):02d} "
-        f"{int(groups['hour']):02d}:{int(groups['minute']):02d}{seconds}{groups.get('zone') or ''}"
-    )
-
-
-def _utc_offset_of(value: Any, _reading: Reading) -> int:
-    match = re.fullmatch(r"([+-])(\d\d):?(\d\d)", str(value).strip())
-    if match is None:
-        raise ValueError("no offset")
-    seconds = int(match[2]) * 3600 + int(match[3]) * 60
-    return -seconds if match[1] == "-" else seconds
-
-
-def _seconds_of(value: Any, reading: Reading) -> float | int:
-    seconds = _number(value)
-    return int(seconds) if FACTS[reading.fact] == "utc_offset" else seconds
-
-
-def _boolean_of(value: Any, _reading: Reading) -> bool:
-    flag = _flag(value)
-    if flag is None:
-        raise ValueError("no boolean")
-    return flag
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool):
-        raise ValueError("no number")
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError("no finite number")
-    return number
-
-
-_FORMS: dict[str, Any] = {
-    "text": _text_of,
-    "epoch": _epoch_of,
-    "iso": _iso_of,
-    "utc_offset": _utc_offset_of,
-    "seconds": _seconds_of,
-    "milliseconds": lambda value, _reading: _number(value) / 1000,
-    "boolean": _boolean_of,
-}
 
 
 def _sample(
@@ -383,55 +288,55 @@ def _section(observation: dict[str, Any], head: str) -> dict[str, Any]:
 
 def _server(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "address": _word(entry["address"]),
-        "reachable": _flag(entry.get("reachable")),
-        "selected": _flag(entry.get("selected")),
-        "stratum": _whole(entry.get("stratum")),
+        "address": one_line(entry["address"]),
+        "reachable": flag_of(entry.get("reachable")),
+        "selected": flag_of(entry.get("selected")),
+        "stratum": whole_of(entry.get("stratum")),
     }
 
 
 def _account(entry: Mapping[str, Any]) -> dict[str, Any]:
     shell = entry.get("shell")
-    can_login = _flag(entry.get("can_login"))
+    can_login = flag_of(entry.get("can_login"))
     if can_login is None and shell is not None:
         can_login = str(shell).rsplit("/", 1)[-1] not in ("nologin", "false")
-    uid = _whole(entry.get("uid"))
-    administrator = _flag(entry.get("administrator"))
+    uid = whole_of(entry.get("uid"))
+    administrator = flag_of(entry.get("administrator"))
     if administrator is None and entry.get("role") is not None:
         administrator = str(entry["role"]).strip().lower() in ("admin", "administrator", "root")
     if administrator is None and uid is not None:
         administrator = uid == 0
     return {
-        "name": _word(entry["name"]),
+        "name": one_line(entry["name"]),
         "uid": uid,
-        "shell": None if shell is None else _word(shell),
+        "shell": None if shell is None else one_line(shell),
         # A device's own list names those who may log in, unless it says otherwise.
         "can_login": True if can_login is None else can_login,
         "password": "unknown",
         "administrator": administrator,
-        "last_login_at": _instant(entry.get("last_login_at")),
-        "expires_on": _day(entry.get("expires_on")),
+        "last_login_at": instant_of(entry.get("last_login_at")),
+        "expires_on": day_of(entry.get("expires_on")),
     }
 
 
 def _listener(entry: Mapping[str, Any]) -> dict[str, Any]:
-    address = _word(entry.get("address") or "0.0.0.0").strip("[]")
+    address = one_line(entry.get("address") or "0.0.0.0").strip("[]")
     program = entry.get("program")
-    port = _whole(entry["port"])
+    port = whole_of(entry["port"])
     if port is None or not 0 < port < 65536:
-        raise Unread(f"listening: {_excerpt(str(entry['port']))} is no port")
+        raise Unread(f"listening: {excerpt(str(entry['port']))} is no port")
     return {
         "protocol": "udp" if str(entry.get("protocol") or "tcp").lower().startswith("udp") else "tcp",
         "address": "0.0.0.0" if address == "*" else address,
         "port": port,
-        "program": None if program is None else _word(program),
+        "program": None if program is None else one_line(program),
     }
 
 
 def _fingerprint(entry: Mapping[str, Any]) -> str:
     text = re.sub(r"[:\s]", "", str(entry["value"])).lower()
     if not re.fullmatch(r"[0-9a-f]{64}", text):
-        raise Unread(f"{_excerpt(str(entry['value']))} is no SHA-256 fingerprint")
+        raise Unread(f"{excerpt(str(entry['value']))} is no SHA-256 fingerprint")
     return text
 
 
@@ -441,43 +346,3 @@ _ENTRY_READERS: dict[str, Any] = {
     "listening": _listener,
     "trust_stores.fingerprints_sha256": _fingerprint,
 }
-
-
-def _flag(value: Any) -> bool | None:
-    if isinstance(value, bool) or value is None:
-        return value
-    word = str(value).strip().lower()
-    return True if word in ("true", "yes", "on", "1") else False if word in ("false", "no", "off", "0") else None
-
-
-def _whole(value: Any) -> int | None:
-    try:
-        return None if isinstance(value, bool) else int(str(value))
-    except ValueError:
-        return None
-
-
-def _instant(value: Any) -> str | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return None if moment.tzinfo is None else iso(moment.timestamp(), "seconds")
-
-
-def _day(value: Any) -> str | None:
-    match = re.match(r"\d{4}-\d\d-\d\d(?!\d)", str(value).strip()) if value is not None else None
-    return match[0] if match else None
-
-
-def _word(value: Any) -> str:
-    """What a device sent, as one short line that harms no terminal."""
-    text = " ".join(str(value)[: 4 * _MAX_WORD].split())[:_MAX_WORD]
-    return "".join(character if character.isprintable() else "?" for character in text)
-
-
-def _excerpt(text: str) -> str:
-    words = _word(text[:400])
-    return repr(words if len(words) <= 60 else words[:57] + "...")

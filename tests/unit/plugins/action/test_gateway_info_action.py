@@ -20,7 +20,7 @@ import pytest
 import yaml
 from unit.login_schema import faults
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import check_record
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.recording import check_record
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation import interpret
 
 COLLECTIONS = Path(interpret.__file__).absolute().parents[6]

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access import book as access_book
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access import book as book_file
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access.book import Account, Book, NoTry
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import lasting_folder
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.lasting_folder import (
@@ -72,17 +72,17 @@ def test_what_is_the_same_account(tmp_path: Path, account: Account, left: bool) 
 def test_a_day_later_there_are_tries_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     book, now = Book(str(tmp_path), 2), time.time()
     for at, result in ((0, None), (3600, None), (86000, "limit_reached"), (86401, None), (86402, "limit_reached")):
-        monkeypatch.setattr(access_book.time, "time", lambda at=at: now + at)
+        monkeypatch.setattr(book_file.time, "time", lambda at=at: now + at)
         assert refused(book) == result, at
     # A clock that was set back gives no further try.
-    monkeypatch.setattr(access_book.time, "time", lambda: now - 7 * 86400)
+    monkeypatch.setattr(book_file.time, "time", lambda: now - 7 * 86400)
     assert refused(book) == "limit_reached"
 
 
 def test_a_lock_out_is_remembered_until_a_person_removes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     book, now = Book(str(tmp_path), 5), time.time()
     book.settle(ADMIN, book.spend(ADMIN, "http", 0), "locked_out", "HTTP 423")
-    monkeypatch.setattr(access_book.time, "time", lambda: now + 90 * 86400)
+    monkeypatch.setattr(book_file.time, "time", lambda: now + 90 * 86400)
     with pytest.raises(NoTry, match="HTTP 423") as problem:
         book.check(ADMIN)
     assert problem.value.result == "locked_out"
@@ -129,7 +129,7 @@ def test_what_cannot_be_written_down_is_not_tried(tmp_path: Path, monkeypatch: p
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr(access_book.os, call, full)
+        broken.setattr(book_file.os, call, full)
         assert refused(book) == "not_tried"
     if call != "fsync":
         assert pages(tmp_path) == before
@@ -182,7 +182,7 @@ def test_a_record_that_cannot_be_read_counts_as_full(tmp_path: Path, damage: Cal
 
 
 def test_a_run_that_holds_the_lock_for_ever_stops_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access_book, "_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(book_file, "_LOCK_SECONDS", 0.1)
     with (tmp_path / "lock").open("w", encoding="utf-8") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert refused(Book(str(tmp_path), 5)) == "not_tried"

@@ -23,8 +23,11 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access.lines i
     ftp_login,
     telnet_login,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import Allowance, SessionFailed
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.told import says_locked
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import (
+    Allowance,
+    SessionFailed,
+    says_locked,
+)
 
 
 class Script:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance import dialogue as appliance_dialogue
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance import dialogue
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.dialogue import Dialogue, hold
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import Allowance, SessionFailed
 
@@ -192,7 +192,7 @@ def test_a_device_that_drips_ends_with_its_time(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_whole_session_is_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(appliance_dialogue, "MAX_SESSION", 1000)
+    monkeypatch.setattr(dialogue, "MAX_SESSION", 1000)
     answer = b"a\r\n" + b"z" * 400 + b"\r\ndev> "
     with pytest.raises(SessionFailed) as failure:
         ask([OPEN, *["wait", answer] * 3], {"one": "a", "two": "a", "three": "a"})

@@ -16,7 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, NoEncryption, pkcs12
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import archive
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive import ArchiveError, secret_inside
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive import ArchiveError
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive_restore import differences, restore
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive_secrets import secret_inside
 
 EC = ec.generate_private_key(ec.SECP256R1())
 RSA = rsa.generate_private_key(65537, 2048)
@@ -89,10 +91,10 @@ def taken(place: Path, **options: bool) -> tuple[dict[str, Any], dict[str, bytes
 
 
 def put_back(place: Path, manifest: dict[str, Any], contents: dict[str, bytes]) -> list[str]:
-    found = archive.differences(manifest)
-    archive.restore(manifest, contents, found["changes"])
+    found = differences(manifest)
+    restore(manifest, contents, found["changes"])
     assert not list(place.rglob("*.cert-hygiene-new"))
-    assert archive.differences(manifest)["changes"] == []
+    assert differences(manifest)["changes"] == []
     return [os.path.basename(change["path"]) for change in found["changes"]]
 
 
@@ -105,7 +107,7 @@ def test_what_was_changed_removed_and_made_is_put_back(place: Path) -> None:
     (place / "ssl/link").unlink()
     (place / "new.conf").write_text("new\n")
     (place / "ssl/later").write_text("later\n")
-    assert archive.differences(manifest)["extra"] == [str(place / "ssl/later")]
+    assert differences(manifest)["extra"] == [str(place / "ssl/later")]
     assert sorted(put_back(place, manifest, contents)) == ["link", "new.conf", "one.conf", "two\nlines"]
     state = (place / "one.conf").stat()
     assert (state.st_mode & 0o777, state.st_mtime_ns) == (0o640, 1_600_000_000_123_456_789)
@@ -117,9 +119,9 @@ def test_a_key_stays_and_is_asked_for(place: Path) -> None:
     assert b"PRIVATE" not in data and [entry["path"] for entry in manifest["left_out"]] == [str(place / "ssl/my.pem")]
     (place / "ssl/my.pem").unlink()
     assert put_back(place, manifest, contents) == []
-    assert [entry["state"] for entry in archive.differences(manifest)["keys_left"]] == ["missing"]
+    assert [entry["state"] for entry in differences(manifest)["keys_left"]] == ["missing"]
     (place / "ssl/my.pem").write_text("another")
-    assert [entry["state"] for entry in archive.differences(manifest)["keys_left"]] == ["changed"]
+    assert [entry["state"] for entry in differences(manifest)["keys_left"]] == ["changed"]
     manifest, contents, _data = taken(place, with_keys=True)
     assert manifest["left_out"] == []
 
@@ -151,7 +153,7 @@ def test_a_disk_that_fails_leaves_everything_as_it_was(place: Path, monkeypatch:
     manifest, contents, _data = taken(place)
     (place / "one.conf").write_text("other\n")
     (place / "ssl/link").unlink()
-    changes = archive.differences(manifest)["changes"]
+    changes = differences(manifest)["changes"]
     calls = []
 
     def fails(*given: Any, **_options: Any) -> None:
@@ -160,7 +162,7 @@ def test_a_disk_that_fails_leaves_everything_as_it_was(place: Path, monkeypatch:
 
     monkeypatch.setattr(os, name, fails)
     with pytest.raises(ArchiveError, match="nothing was put back"):
-        archive.restore(manifest, contents, changes)
+        restore(manifest, contents, changes)
     monkeypatch.undo()
     assert calls
     assert (place / "one.conf").read_text() == "other\n"
@@ -173,7 +175,7 @@ def test_nothing_is_put_back_through_a_link(place: Path, tmp_path: Path) -> None
     (place / "ssl").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere/two\nlines").write_text("other\n")
     with pytest.raises(ArchiveError, match=r"leads elsewhere|no folder"):
-        archive.restore(manifest, contents, archive.differences(manifest)["changes"])
+        restore(manifest, contents, differences(manifest)["changes"])
     assert (tmp_path / "elsewhere/two\nlines").read_text() == "other\n"
 
 

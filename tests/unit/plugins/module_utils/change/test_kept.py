@@ -19,6 +19,7 @@ import pytest
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import archive, held
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import kept_restore as keeping
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive import ArchiveError
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive_restore import differences, restore
 
 KEY = "-----BEGIN PRIVATE KEY-----\n"  # not one, but known for one
 
@@ -61,7 +62,7 @@ class Gateway:
 
     @property
     def changes(self) -> list[dict[str, Any]]:
-        return archive.differences(self.manifest)["changes"]
+        return differences(self.manifest)["changes"]
 
     def keep(self) -> list[dict[str, Any]]:
         changes = self.changes
@@ -70,7 +71,7 @@ class Gateway:
         return changes
 
     def restore(self) -> None:
-        archive.restore(self.manifest, self.contents, self.keep())
+        restore(self.manifest, self.contents, self.keep())
 
     def kept(self) -> keeping.Kept:
         left = keeping.kept(self.folder)
@@ -118,7 +119,8 @@ def test_killed_at_any_step_the_next_run_undoes_or_finishes_it(tmp_path: Path, s
     program = f"""
 import os, signal
 from pathlib import Path
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import archive as archive
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import archive
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive_restore import differences, restore
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import kept_restore as keeping
 left = {step}
 def counted(call):
@@ -131,10 +133,10 @@ def counted(call):
     return instead
 os.rename, os.replace, os.unlink, os.mkdir = map(counted, (os.rename, os.replace, os.unlink, os.mkdir))
 manifest, contents = archive.read(Path({str(tmp_path / "archive")!r}).read_bytes())
-changes = archive.differences(manifest)["changes"]
+changes = differences(manifest)["changes"]
 with keeping.at_work({gateway.folder!r}) as place:
     keeping.keep({gateway.folder!r}, place, manifest, changes, "x")
-    archive.restore(manifest, contents, changes)
+    restore(manifest, contents, changes)
 """
     (tmp_path / "archive").write_bytes(archive._pack(gateway.manifest, gateway.contents))
     died = subprocess.run(
@@ -236,7 +238,7 @@ def test_a_failure_in_the_middle_is_told_and_can_be_undone(gateway: Gateway, mon
 
     monkeypatch.setattr(os, "rename", stubborn)
     with pytest.raises(ArchiveError, match=r"2 of 4 files were put back, each of them whole, then .*/link: Device"):
-        archive.restore(gateway.manifest, gateway.contents, changes)
+        restore(gateway.manifest, gateway.contents, changes)
     monkeypatch.undo()
     assert listing(gateway.etc) not in (gateway.before, gateway.saved)
     keeping.undo(gateway.kept())
@@ -246,7 +248,7 @@ def test_a_failure_in_the_middle_is_told_and_can_be_undone(gateway: Gateway, mon
 def test_nothing_is_put_in_the_place_of_a_device(gateway: Gateway) -> None:
     os.mkfifo(gateway.etc / "b")
     with pytest.raises(ArchiveError, match="b is no file"):
-        archive.restore(gateway.manifest, gateway.contents, gateway.changes)
+        restore(gateway.manifest, gateway.contents, gateway.changes)
 
 
 def test_a_folder_keeps_its_mode_where_nothing_was_put_back(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,7 +260,7 @@ def test_a_folder_keeps_its_mode_where_nothing_was_put_back(gateway: Gateway, mo
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ArchiveError, match="nothing was put back"):
-        archive.restore(gateway.manifest, gateway.contents, gateway.changes)
+        restore(gateway.manifest, gateway.contents, gateway.changes)
     assert listing(gateway.etc) == before
 
 

@@ -17,7 +17,7 @@ from unit import gateway_options
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway import accounts, files, listening, logs, trust
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway import time as times
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.gather import SUBSETS, gather
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import RecordedHost, RecordingHost
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.recording import RecordedHost, RecordingHost
 
 OPTIONS: dict[str, Any] = {**gateway_options.OPTIONS, "now": 1795366800.0}
 

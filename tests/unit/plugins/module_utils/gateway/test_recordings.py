@@ -29,15 +29,13 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.files 
     parse_os_release,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.gather import SUBSETS, gather
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import (
-    Host,
-    NotPermitted,
-    NotSupported,
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host, NotPermitted, NotSupported
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.logs import Tally, tls_failures
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.recording import (
     RecordedHost,
     RecordingHost,
     check_record,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.logs import Tally, tls_failures
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.secrets import without_secrets
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.time import parse_chrony_tracking
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.trust import (

@@ -26,7 +26,8 @@ import pytest
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import files, held
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import kept as keeping
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.held import StoreProblem
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host, RecordedHost
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.recording import RecordedHost
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.trust import parse_nss_list
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores import system
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.stores.bundle import BundleStore

@@ -16,12 +16,9 @@ import jsonschema
 import pytest
 import yaml
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles import profile as profiles_profile
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import (
-    ProfileBook,
-    ProfileError,
-    read_profile,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles import profile, profile_book
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import ProfileError, read_profile
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile_book import ProfileBook
 
 ROOT = Path(__file__).resolve().parents[5]
 SCHEMA = json.loads(
@@ -84,13 +81,13 @@ def test_the_pages_name_every_builtin_profile_fact_and_key() -> None:
         text = (ROOT / page).read_text(encoding="utf-8")
         for word in (
             *(path.stem for path in builtin()),
-            *profiles_profile.FACTS,
-            *(field for fields in profiles_profile.ENTRIES.values() for field in fields),
-            *(form for forms in profiles_profile.KINDS.values() for form in forms[:2] if form != "text"),
-            *profiles_profile._FACT_KEYS,
-            *profiles_profile._SSH_KEYS - {"port"},
-            *profiles_profile.AUTHENTICATIONS,
-            *profiles_profile.ACTIONS,
+            *profile.FACTS,
+            *(field for fields in profile.ENTRIES.values() for field in fields),
+            *(form for forms in profile.KINDS.values() for form in forms[:2] if form != "text"),
+            *profile._FACT_KEYS,
+            *profile._SSH_KEYS - {"port"},
+            *profile.AUTHENTICATIONS,
+            *profile.ACTIONS,
         ):
             assert f"`{word}`" in text or f"{word}:" in text, f"{page}: {word}"
 
@@ -400,7 +397,7 @@ def test_a_mistake_never_shows_a_factory_password(tmp_path: Path) -> None:
     ):
         (tmp_path / "mine.yml").write_text(yaml.safe_dump(CLI) + text, encoding="utf-8")
         with pytest.raises(ProfileError) as mistake:
-            profiles_profile._load.__wrapped__(str(tmp_path / "mine.yml"))
+            profile_book._load.__wrapped__(str(tmp_path / "mine.yml"))
         assert "hunter2" not in str(mistake.value)
 
 

@@ -15,11 +15,8 @@ import pytest
 import yaml
 from unit.login_schema import faults
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import (
-    Profile,
-    ProfileBook,
-    read_profile,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile import Profile, read_profile
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.profile_book import ProfileBook
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.profiles.reading import SUBSETS, read_answers
 
 PAGE = Path(__file__).resolve().parents[5] / "docs" / "en" / "device_profiles.md"
