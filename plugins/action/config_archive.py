@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.arguments import CONFIG_ARCHIVE
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive import ArchiveError, read
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.control_node import encryption
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.private_folder import (
@@ -31,21 +32,6 @@ _SENT = {
     "restored": ("state", "kept_in", "change_id"),
     "undone": ("state", "kept_in"),
     "settled": ("state", "kept_in"),
-}
-
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "state": {"type": "str", "choices": list(_SENT), "default": "taken"},
-    "paths": {"type": "list", "elements": "str", "default": []},
-    "settings": {"type": "list", "elements": "str", "default": []},
-    "recipients": {"type": "list", "elements": "str", "default": []},
-    "private_keys": {"type": "bool", "default": False},
-    "kept_in": {"type": "str"},
-    "change_id": {"type": "str", "default": ""},
-    "dest": {"type": "str", "default": ""},
-    "name": {"type": "str", "default": "backup"},
-    "gnupg_home": {"type": "str"},
-    "src": {"type": "str", "default": ""},
-    "identity": {"type": "str"},
 }
 
 
@@ -70,7 +56,9 @@ class ActionModule(DataOnly):
             message = "config_archive: archive is not for playbooks: name the archive's file in src."
             return {**result, "failed": True, "changed": False, "msg": message}
         needed = [("state", state, ("kept_in",)) for state in ("undone", "settled")]
-        _validation, options = self.validate_argument_spec(ARGUMENTS, required_if=needed)
+        # A place on the gateway, which no home folder of the control node is put into.
+        arguments = {**CONFIG_ARCHIVE, "kept_in": {"type": "str"}}
+        _validation, options = self.validate_argument_spec(arguments, required_if=needed)
         work = {"taken": self._taken, "restored": self._restored}.get(options["state"], self._on_gateway)
         try:
             result.update(work(options, task_vars or {}))

@@ -22,3 +22,21 @@ attributes:
     description: Has a control-node half that reads inventory variables and interprets what the vantage saw.
     support: full
 """
+
+    #: How a session with an appliance is opened and verified.
+    SESSION = r"""
+options:
+  profile_folders:
+    description: Folders of the user's own device profiles, on the control node. They win over those that come along.
+    type: list
+    elements: path
+    default: []
+  trust_anchors:
+    description: The hospital's root certificates, as files on the control node or PEM texts, for devices over HTTPS.
+    type: list
+    elements: str
+    default: []
+  known_hosts:
+    description: A C(known_hosts) file on the vantage, for devices without C(device_ssh_host_key).
+    type: path
+"""

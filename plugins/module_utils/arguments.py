@@ -74,6 +74,21 @@ APPLIANCE_TRUST_ANCHOR: dict[str, Any] = {
     "device_timeout": {"type": "float", "default": 60.0},
 }
 
+CONFIG_ARCHIVE: dict[str, Any] = {
+    "state": {"type": "str", "choices": ["taken", "restored", "undone", "settled"], "default": "taken"},
+    "paths": {"type": "list", "elements": "str", "default": []},
+    "settings": {"type": "list", "elements": "str", "default": []},
+    "recipients": {"type": "list", "elements": "str", "default": []},
+    "private_keys": {"type": "bool", "default": False},
+    "kept_in": {"type": "path"},
+    "change_id": {"type": "str", "default": ""},
+    "dest": {"type": "str"},
+    "name": {"type": "str", "default": "backup"},
+    "gnupg_home": {"type": "str"},
+    "src": {"type": "str"},
+    "identity": {"type": "str", "no_log": False},
+}
+
 
 def packed(value: Any) -> str:
     """One text, because Ansible masks every secret that it knows in all that a module returns: a password such as "1"

@@ -55,19 +55,6 @@ options:
       - Stay below what locks an account on the most careful device; three wrong tries are common.
     type: int
     default: 2
-  profile_folders:
-    description: Folders of the user's own device profiles, on the control node. They win over those that come along.
-    type: list
-    elements: path
-    default: []
-  trust_anchors:
-    description: The hospital's root certificates, as files on the control node or PEM texts, for devices over HTTPS.
-    type: list
-    elements: str
-    default: []
-  known_hosts:
-    description: A C(known_hosts) file on the vantage, for devices without C(device_ssh_host_key).
-    type: path
   timeout:
     description: Seconds that a device may stay silent before its visit is ended.
     type: float
@@ -92,6 +79,7 @@ options:
     type: str
 extends_documentation_fragment:
   - biomed.cert_hygiene.attributes
+  - biomed.cert_hygiene.attributes.session
 attributes:
   check_mode:
     details: Nothing is tried and no device contacted; RV(planned) says what would be tried. O(dest) is not written.

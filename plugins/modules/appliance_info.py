@@ -33,19 +33,6 @@ options:
     type: list
     elements: raw
     required: true
-  profile_folders:
-    description: Folders of the user's own device profiles, on the control node. They win over those that come along.
-    type: list
-    elements: path
-    default: []
-  trust_anchors:
-    description: The hospital's root certificates, as files on the control node or PEM texts, for devices over HTTPS.
-    type: list
-    elements: str
-    default: []
-  known_hosts:
-    description: A C(known_hosts) file on the vantage, for devices without C(device_ssh_host_key).
-    type: path
   timeout:
     description: Seconds that a device may stay silent (connecting, or in an answer) before its session is ended.
     type: float
@@ -71,6 +58,7 @@ options:
     type: str
 extends_documentation_fragment:
   - biomed.cert_hygiene.attributes
+  - biomed.cert_hygiene.attributes.session
 attributes:
   check_mode:
     details: Looking changes nothing on a device, so that it is asked in check mode too. O(dest) is not written.

@@ -63,19 +63,6 @@ options:
     description: Whether the profile's C(test) is run.
     type: bool
     default: true
-  profile_folders:
-    description: Folders of the user's own device profiles, on the control node. They win over those that come along.
-    type: list
-    elements: path
-    default: []
-  trust_anchors:
-    description: The hospital's root certificates, as files on the control node or PEM texts, for devices over HTTPS.
-    type: list
-    elements: str
-    default: []
-  known_hosts:
-    description: A C(known_hosts) file on the vantage, for devices without C(device_ssh_host_key).
-    type: path
   timeout:
     description: Seconds that the device may stay silent before a session is ended.
     type: float
@@ -96,6 +83,7 @@ options:
     default: false
 extends_documentation_fragment:
   - biomed.cert_hygiene.attributes
+  - biomed.cert_hygiene.attributes.session
 attributes:
   check_mode:
     details: The list is read; the root is not sent and the connection not tested.

@@ -208,6 +208,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.arguments import CONFIG_ARCHIVE
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import kept_restore as keeping
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive import (
     ArchiveError,
@@ -277,22 +278,7 @@ def main() -> None:
     """The gateway's half: hands the archive over, puts one back, or undoes that."""
     states = {"taken": taken, "restored": restored, "undone": undone, "settled": settled}
     module = AnsibleModule(
-        argument_spec={
-            "state": {"type": "str", "choices": list(states), "default": "taken"},
-            "paths": {"type": "list", "elements": "str", "default": []},
-            "settings": {"type": "list", "elements": "str", "default": []},
-            "recipients": {"type": "list", "elements": "str", "default": []},
-            "private_keys": {"type": "bool", "default": False},
-            "kept_in": {"type": "path"},
-            "change_id": {"type": "str", "default": ""},
-            "archive": {"type": "str", "no_log": True},
-            # Taken by the action.
-            "dest": {"type": "str"},
-            "name": {"type": "str", "default": "backup"},
-            "gnupg_home": {"type": "str"},
-            "src": {"type": "str"},
-            "identity": {"type": "str", "no_log": False},
-        },
+        argument_spec={**CONFIG_ARCHIVE, "archive": {"type": "str", "no_log": True}},
         required_if=[("state", "undone", ("kept_in",)), ("state", "settled", ("kept_in",))],
         supports_check_mode=True,
     )

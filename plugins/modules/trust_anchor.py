@@ -2,7 +2,7 @@
 # Copyright (c) 2026 the biomed.cert_hygiene authors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A root certificate in, or out of, a gateway's trust stores."""
+"""A root certificate in, or out of, a gateway's trust stores. Half of this file is documentation."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Book:
                 self._write(place, account.name, page)
         return mark
 
-    def settle(self, account: Account, mark: str | None, result: str, sign: str | None) -> None:
+    def write_result(self, account: Account, mark: str | None, result: str, sign: str | None) -> None:
         """What came of a try (None: none was made). `sign`: of a lock-out, in our words: it is then left alone."""
         with self._locked():
             for place in account.places:

@@ -35,7 +35,7 @@ _REFUSED = (401, 403)
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What a device answered, as far as it is looked at. `text`: where it leads, and the page."""
 
     status: int
@@ -123,7 +123,7 @@ def _by_form(trial: dict[str, Any], password: str, visit: _Asking, spend: Spend)
     return _unless_locked(told, answer, trial)
 
 
-def administration(trial: dict[str, Any], answer: Answer) -> Told:
+def administration(trial: dict[str, Any], answer: Response) -> Told:
     """Whether this answer is the administration itself, or its refusal; only one of the two is an answer."""
     if answer.status in _LOCKED:
         return locked_out(f"HTTP {answer.status}")
@@ -138,20 +138,20 @@ def administration(trial: dict[str, Any], answer: Answer) -> Told:
     return Told("accepted" if accepted else "refused")
 
 
-def fits(condition: dict[str, Any], answer: Answer) -> bool:
+def fits(condition: dict[str, Any], answer: Response) -> bool:
     """condition: {"status": [numbers], "regex": text}; what is given must all hold."""
     if "status" in condition and answer.status not in condition["status"]:
         return False
     return "regex" not in condition or re.search(condition["regex"], answer.text, re.MULTILINE) is not None
 
 
-def _unless_locked(told: Told, answer: Answer, trial: dict[str, Any]) -> Told:
+def _unless_locked(told: Told, answer: Response, trial: dict[str, Any]) -> Told:
     if told.result != "accepted" and says_locked(answer.text, trial.get("locked_out")):
         return locked_out("the page after the login says so")
     return told
 
 
-def read_answer(status: int, headers: Any, text: str) -> Answer:
+def read_answer(status: int, headers: Any, text: str) -> Response:
     """`headers`: as http.client gives them."""
     ways = []
     for header in (headers.get_all("WWW-Authenticate") or [])[:_MAX_CHALLENGES]:
@@ -159,7 +159,7 @@ def read_answer(status: int, headers: Any, text: str) -> Answer:
         bare = re.sub(r'"(?:[^"\\]|\\.)*"', '""', str(header)[:_MAX_HEADER])
         ways += re.findall(r"(?:^|,)\s*([A-Za-z][A-Za-z0-9-]{0,31})(?=\s*(?:$|,)|\s+[^=,\s])", bare)
     location = str(headers.get("Location") or "")[:_MAX_HEADER]
-    return Answer(
+    return Response(
         status, (f"Location: {location}\n" if location else "") + text[:MAX_TEXT], tuple(map(str.lower, ways))
     )
 
@@ -172,10 +172,10 @@ class _Asking(_Visit):
         self._cookies: dict[str, str] = {}
         self._last: http.client.HTTPResponse | None = None
 
-    def get(self, path: str, with_login: bool = False) -> Answer:
+    def get(self, path: str, with_login: bool = False) -> Response:
         return self._exchange(path, self._login(path) if with_login else None)
 
-    def post(self, path: str, fields: dict[str, str]) -> Answer:
+    def post(self, path: str, fields: dict[str, str]) -> Response:
         body = urllib.parse.urlencode(fields).encode("ascii")
         return self._exchange(path, None, "POST", body, Content_Type="application/x-www-form-urlencoded")
 
@@ -196,7 +196,7 @@ class _Asking(_Visit):
 
     def _exchange(
         self, path: str, login: str | None, method: str = "GET", body: bytes | None = None, **more: str
-    ) -> Answer:
+    ) -> Response:
         more["Accept"] = "*/*"
         if self._cookies:
             more["Cookie"] = "; ".join(f"{name}={value}" for name, value in self._cookies.items())

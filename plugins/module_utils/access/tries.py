@@ -184,11 +184,11 @@ class _Visit:
             self._fail(position, place, problem, tried=bool(marks))
         finally:
             if account is not None and (marks or told.sign):
-                self._settle(account, marks[0] if marks else None, told)
+                self._write_result(account, marks[0] if marks else None, told)
 
-    def _settle(self, account: Account, mark: str | None, told: Told) -> None:
+    def _write_result(self, account: Account, mark: str | None, told: Told) -> None:
         try:
-            self._book.settle(account, mark, told.result, told.sign)
+            self._book.write_result(account, mark, told.result, told.sign)
         except NoTry as problem:
             self._stop = str(problem)
 

@@ -81,7 +81,7 @@ def test_a_day_later_there_are_tries_again(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_lock_out_is_remembered_until_a_person_removes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     book, now = Book(str(tmp_path), 5), time.time()
-    book.settle(ADMIN, book.spend(ADMIN, "http", 0), "locked_out", "HTTP 423")
+    book.write_result(ADMIN, book.spend(ADMIN, "http", 0), "locked_out", "HTTP 423")
     monkeypatch.setattr(book_file.time, "time", lambda: now + 90 * 86400)
     with pytest.raises(NoTry, match="HTTP 423") as problem:
         book.check(ADMIN)
@@ -97,7 +97,7 @@ def test_what_came_of_a_try_is_known(tmp_path: Path) -> None:
     assert book.last(ADMIN, "ssh", 0) == (0.0, None)
     mark = book.spend(ADMIN, "ssh", 0)
     book.spend(ADMIN, "ssh", 1)
-    book.settle(ADMIN, mark, "accepted", None)
+    book.write_result(ADMIN, mark, "accepted", None)
     assert book.last(ADMIN, "ssh", 0)[1] == "accepted"
     assert book.last(ADMIN, "ssh", 1)[1] is None
     assert book.last(ADMIN, "ftp", 0) == (0.0, None)

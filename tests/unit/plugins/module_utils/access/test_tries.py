@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access import lines
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access.http import (
-    Answer,
+    Response,
     administration,
     fits,
     read_answer,
@@ -234,7 +234,7 @@ def test_the_administration_is_known_by_what_it_shows(
     said: str, status: int, text: str, refused: dict[str, Any] | None
 ) -> None:
     trial = PLACE if refused is None else {**PLACE, "refused": refused}
-    assert administration(trial, Answer(status, text)).result == said
+    assert administration(trial, Response(status, text)).result == said
 
 
 @pytest.mark.parametrize(
