@@ -38,10 +38,12 @@ options:
     default: {}
   attestations:
     description:
-      - What people saw where no probe can look. Each has C(check), C(device), C(result) (V(pass) or V(fail)), C(by),
-        C(on) and C(until), and may have C(endpoint) and C(note).
+      - What people saw where no probe can look. Each has C(check), C(device), C(result) (V(pass), V(fail) or
+        V(not_applicable)), C(by), C(on) and C(until), and may have C(endpoint) and C(note), which says why a check does
+        not apply.
       - An attestation only answers what could not be assessed otherwise, and only until its C(until). Once past, it
-        gives the reason V(attestation_expired).
+        gives the reason V(attestation_expired). Of several in force, one that is V(fail) counts.
+      - One for a device that O(devices) does not name is told as a warning.
     type: list
     elements: dict
     default: []
@@ -154,12 +156,18 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible.utils.display import Display
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.device import assess_devices
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attestations import load_attestations
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.problems import sentence
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.unheard import strangers
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waivers import load_waivers
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_list
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.inputs import moment, named_devices, records
+
+display = Display()
 
 
 def assess(
@@ -167,14 +175,15 @@ def assess(
 ) -> list[dict[str, Any]]:
     """See DOCUMENTATION. AnsibleFilterError, naming the argument, for anything that cannot be used."""
     try:
-        return assess_devices(
-            named_devices(devices),
-            records("observations", observations),
-            load_policy(policy),
-            moment(now, datetime.now(timezone.utc)),
-            load_attestations(attestations),
-            load_waivers(waivers),
+        cards, at = named_devices(devices), moment(now, datetime.now(timezone.utc))
+        attested, waived = load_attestations(attestations), load_waivers(waivers)
+        names, groups = (
+            {card["name"] for card in cards},
+            {str(g) for card in cards for g in as_list(card.get("groups"))},
         )
+        for problem in strangers(attested, waived, names, groups, at):
+            display.warning(f"biomed.cert_hygiene.assess: {sentence('not_used', 'en', {'problem': problem})}")
+        return assess_devices(cards, records("observations", observations), load_policy(policy), at, attested, waived)
     except ValueError as error:
         raise AnsibleFilterError(f"biomed.cert_hygiene.assess: {error}") from error
 

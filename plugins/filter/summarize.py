@@ -103,6 +103,12 @@ _value:
         verdict:
           description: V(non_compliant), V(incomplete), V(compliant_with_waivers) or V(compliant).
           type: str
+        seen:
+          description: Whether the device answered. Always null here, a report knows it.
+          type: bool
+        seen_before:
+          description: The same, in the report before. Always null here, a report knows it.
+          type: bool
         worst_severity:
           description: The gravest failure's severity, null where nothing fails.
           type: str
@@ -117,6 +123,9 @@ _value:
           type: str
         inventory_number:
           description: The inventory number, as given.
+          type: str
+        firmware:
+          description: The firmware's version that a login told. Always null here, a report knows it.
           type: str
         priority:
           description:

@@ -10,14 +10,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.applicable import not_applicable
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attestations import Attestations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waivers import Waivers
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import Check, load_checklist
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_list, as_mapping, clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
+    MAX_ITEMS,
+    as_list,
+    as_mapping,
+    clean_text,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import PEER_PREFIX
 
-_ATTESTED = {"pass": "attested_pass", "fail": "attested_fail"}
+_ATTESTED = {"pass": "attested_pass", "fail": "attested_fail", "not_applicable": "attested_not_applicable"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,7 @@ class FindingMaker:
     """Makes the findings of one device."""
 
     device: str
+    card: Mapping[str, Any]
     vendor_limits: Mapping[str, Any]
     attestations: Attestations
     waivers: Waivers
@@ -42,27 +49,36 @@ class FindingMaker:
         source = verdict.source or source or check.source
         severity = reason.severity
         if reason.status == "not_assessed":
-            attestation = self.attestations.find(self.device, check.name, endpoint, self.now)
-            if attestation:
-                observed = {"not_assessed": reason.name, "attestation": attestation.as_dict()}
-                reason, source = common[_ATTESTED[attestation.result]], "attestation"
-                severity = check.attested_severity if attestation.result == "fail" else "info"
+            attested = self.attestations.in_force(self.device, check.name, endpoint, self.now)
+            if attested:
+                result = attested[0].result
+                observed = {"not_assessed": reason.name, "attestation": attested[0].as_dict()}
+                others = [{"result": item.result, **item.as_dict()} for item in attested if item.result != result]
+                if others:
+                    observed["attested_otherwise"] = others[:MAX_ITEMS]
+                reason, source = common[_ATTESTED[result]], "attestation"
+                severity = check.attested_severity if result == "fail" else "info"
+            elif (none := not_applicable(self.card, check.name, reason.name)) is not None:
+                observed, reason = {"not_assessed": reason.name}, common[none]
             elif reason.person:
                 lapsed = self.attestations.lapsed(self.device, check.name, endpoint, self.now)
                 if lapsed:
                     observed = {"not_assessed": reason.name, "attestation": lapsed.as_dict()}
                     reason, source = common["attestation_expired"], "attestation"
         on_peer = endpoint is not None and endpoint.startswith(PEER_PREFIX)
-        if reason.name in (_ATTESTED["pass"], _ATTESTED["fail"]):
+        if reason.name in _ATTESTED.values():
             owner = "it" if on_peer else check.owner
         else:
             owner = reason.peer_owner if on_peer else reason.owner
         status = reason.status
         if status == "fail":
-            waiver = self.waivers.find(self.device, check.name, reason.name, endpoint, self.now, self.groups)
-            if waiver:
+            waivers = self.waivers.in_force(self.device, check.name, reason.name, endpoint, self.now, self.groups)
+            if waivers:
                 status = "waived"
-                expected = {**expected, "waiver": waiver.as_dict()}
+                expected = {**expected, "waiver": waivers[0].as_dict()}
+                others = [item.as_dict() for item in waivers[1:] if item.says() != waivers[0].says()]
+                if others:
+                    expected["waived_otherwise"] = others[:MAX_ITEMS]
             # A limit of the device is none of the servers it talks to.
             if check.name in self.vendor_limits and not on_peer:
                 owner = "vendor"
@@ -89,4 +105,4 @@ def finding_maker(
     """The maker for this device's card."""
     groups = tuple(group for group in as_list(device.get("groups")) if isinstance(group, str))
     limits = as_mapping(device.get("vendor_limits"))
-    return FindingMaker(str(device["name"]), limits, attestations, waivers, now, groups)
+    return FindingMaker(str(device["name"]), device, limits, attestations, waivers, now, groups)

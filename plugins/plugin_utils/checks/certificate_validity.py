@@ -21,6 +21,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdi
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import (
     DAY_SECONDS,
+    has_no_end,
     instant_text,
     whole_days,
 )
@@ -113,7 +114,7 @@ def judge_validity(
         "window_days": _days(first.plan),
         "urgent_window_days": _days(first.urgent),
         "literal_window_days": LITERAL_WINDOW_DAYS,
-        "plan_from": instant_text(_before(first.end, first.plan)),
+        "plan_from": None if has_no_end(first.end) else instant_text(_before(first.end, first.plan)),
     }
     if now < start and first.nearness < 3:
         return Verdict("not_yet_valid", observed, expected)

@@ -25,8 +25,13 @@ def _zone(name: str) -> zoneinfo.ZoneInfo | None:
         return None
 
 
+def _inside(moment: datetime) -> datetime:
+    """A clock at either end of the calendar, moved in far enough for zones and the year ahead (into leap years)."""
+    return moment.replace(year=min(max(moment.year, 4), 9996))
+
+
 def _offset(zone: zoneinfo.ZoneInfo, moment: datetime) -> int:
-    found = moment.astimezone(zone).utcoffset()
+    found = _inside(moment).astimezone(zone).utcoffset()
     return 0 if found is None else int(found.total_seconds())
 
 
@@ -76,7 +81,7 @@ def judge_time_zone(device: Mapping[str, Any], data: Mapping[str, Any], device_n
     if own is None:
         # An offset alone: right today, and all that this device can tell.
         return Verdict("time_zone_unknown" if shown is None else "time_zone_right", observed, expected)
-    day = device_now.astimezone(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
+    day = _inside(device_now).astimezone(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
     differs = _first_difference(str(name), expected_name, day)
     if differs is None:
         return Verdict("time_zone_right", observed, expected)

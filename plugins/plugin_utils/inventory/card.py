@@ -21,6 +21,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.cons
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.fields import CardError, Variables
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import peer_key
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import first_unseen
 
 
 def device_card(name: str, variables: Variables, now: datetime) -> dict[str, Any]:
@@ -72,7 +73,13 @@ HOST_VARIABLES = {
     "vendor_limits": "device_vendor_limits",
     "accounts": "device_accounts",
     "trust_anchors_sha256": "device_trust_anchors_sha256",
+    "has_tls_services": "device_has_tls_services",
+    "has_certificate": "device_has_certificate",
+    "has_accounts": "device_has_accounts",
+    "has_label": "device_has_label",
 }
+#: What a device has or not: unknown unless it is said; and what cannot be declared of one that has none.
+_HAS = {"has_tls_services": "endpoints", "has_certificate": "endpoints", "has_accounts": "accounts", "has_label": None}
 #: The same, and what Ansible itself says of a host.
 _LABELS = {**HOST_VARIABLES, "groups": "group_names"}
 
@@ -121,9 +128,16 @@ def _card(
         "vendor_limits": take("vendor_limits", fields.as_vendor_limits, {}),
         "accounts": take("accounts", fields.as_accounts, None),
         "trust_anchors_sha256": take("trust_anchors_sha256", fields.as_fingerprints, []),
+        **{key: take(key, fields.as_flag, None) for key in _HAS},
         "groups": take("groups", lambda value: [fields.as_text(entry) for entry in fields.as_list(value)], []),
         "invalid": None,
     }
+    unseen = first_unseen(name)
+    if unseen is not None:
+        problems.append(f"name: an invisible character (U+{ord(unseen):04X}) hides in it; type the name again by hand")
+    for key, contrary in _HAS.items():
+        if contrary is not None and card[key] is False and card[contrary]:
+            problems.append(f"{labels[key]}: false, while {labels[contrary]} names some; correct one of them")
     if card["address"] is None and not problems:
         problems.append(f"{labels['address']}: missing; give the address that the device answers on")
     if problems:

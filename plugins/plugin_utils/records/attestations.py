@@ -5,26 +5,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.entry import Entry, read_entries, read_entry
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.files import as_mapping_row, read_rows
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.entry import (
+    Entry,
+    Where,
+    read_entries,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.problems import Problem
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.rows import Wanted, read_records
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text
 
+RESULTS = ("pass", "fail", "not_applicable")
 _REQUIRED = ("check", "device", "result", "by", "on", "until")
 _OPTIONAL = ("endpoint", "note")
-_FILLED = ("result", "by", "on", "until", "note")
+_FILE = Wanted("attestations", _REQUIRED, _OPTIONAL, ("result", "by", "on", "until", "note"))
 
 
 @dataclass(frozen=True, slots=True)
 class Attestation:
-    """`result` is "pass" or "fail", as `by` saw it at `on`; it counts until `until`, and not after.
-
-    where: the file and the line that it stands on, where it comes from a file
-    """
+    """`result` is one of RESULTS, as `by` saw it at `on`; it counts until `until`, and not after."""
 
     check: str
     device: str
@@ -34,12 +37,17 @@ class Attestation:
     on: datetime
     until: datetime
     note: str | None
-    where: str | None = None
+    where: Where
 
     def as_dict(self) -> dict[str, Any]:
-        """For a finding's `observed`."""
-        told = {"by": self.by, "on": instant_text(self.on), "until": instant_text(self.until), "note": self.note}
-        return told if self.where is None else {**told, "where": self.where}
+        """For a finding's `observed`; `where` it stands, if that is a file."""
+        told = {
+            "by": self.by,
+            "on": instant_text(self.on),
+            "until": instant_text(self.until),
+            "note": self.note,
+        }
+        return told if self.where.line is None else {**told, "where": str(self.where)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +56,25 @@ class Attestations:
 
     entries: dict[tuple[str, str], tuple[Attestation, ...]] = field(default_factory=dict)
 
+    def in_force(self, device: str, check: str, endpoint: str | None, now: datetime) -> list[Attestation]:
+        """Those in force for this finding, the one that counts first: a failure, else the latest.
+
+        One without an endpoint speaks for all of them.
+        """
+        found = [
+            entry
+            for entry in self.entries.get((device, check), ())
+            if entry.on <= now <= entry.until and entry.endpoint in (None, endpoint)
+        ]
+        return sorted(found, key=lambda entry: entry.result != "fail")
+
+    def __iter__(self) -> Iterator[Attestation]:
+        for group in self.entries.values():
+            yield from group
+
     def find(self, device: str, check: str, endpoint: str | None, now: datetime) -> Attestation | None:
-        """The latest attestation in force for this finding; one without an endpoint speaks for all of them."""
-        for entry in self.entries.get((device, check), ()):
-            if entry.on <= now <= entry.until and entry.endpoint in (None, endpoint):
-                return entry
-        return None
+        """The one that counts, if any."""
+        return next(iter(self.in_force(device, check, endpoint, now)), None)
 
     def lapsed(self, device: str, check: str, endpoint: str | None, now: datetime) -> Attestation | None:
         """The one that lapsed last for this finding, where there was one."""
@@ -76,20 +97,23 @@ def _ordered(group: Iterable[Attestation]) -> tuple[Attestation, ...]:
     return tuple(sorted(group, key=lambda item: item.on, reverse=True))
 
 
-def _attestation(entry: Entry, where: str | None = None) -> Attestation:
+def _attestation(entry: Entry) -> Attestation:
     on, until = entry.moment("on", end_of_day=False), entry.moment("until", end_of_day=True)
     if until < on:
-        raise entry.refuse("until", "this date is before `on`")
+        raise entry.refuse("until", "until_before_on")
+    result, note = entry.choice("result", RESULTS), entry.optional("note")
+    if result == "not_applicable" and note is None:
+        raise entry.refuse("note", "why_needed")
     return Attestation(
         check=entry.check(),
-        device=entry.text("device"),
-        endpoint=entry.optional("endpoint"),
-        result=entry.choice("result", ("pass", "fail")),
-        by=entry.text("by"),
+        device=entry.name("device"),
+        endpoint=entry.optional_name("endpoint"),
+        result=result,
+        by=entry.name("by"),
         on=on,
         until=until,
-        note=entry.optional("note"),
-        where=where,
+        note=note,
+        where=entry.where,
     )
 
 
@@ -103,6 +127,7 @@ def _grouped(found: Iterable[Attestation]) -> Attestations:
 def load_attestations(entries: Any) -> Attestations:
     """Read a list of {check, device, result, by, on, until, endpoint?, note?}.
 
+    A result of "not_applicable" needs its note.
     A date stands for the whole day (UTC). ValueError names the position and the field of a malformed entry.
     What was read already is returned as it is, so that a fleet reads its list once.
     """
@@ -111,17 +136,11 @@ def load_attestations(entries: Any) -> Attestations:
     return _grouped(_attestation(entry) for entry in read_entries("attestations", entries, _REQUIRED, _OPTIONAL))
 
 
-def load_attestation_file(path: str, text: str) -> tuple[Attestations, list[str]]:
-    """Read a YAML or CSV file of attestations: those that can be used, and a sentence for each line that cannot.
+def load_attestation_file(path: str, text: str, language: str = "en") -> tuple[Attestations, list[Problem]]:
+    """Read a YAML or CSV file of attestations: those that can be used, and why each other line cannot.
 
     A row of a CSV file in which nobody has written a result, a name or a date is one that is still to be filled in.
-    RecordFileError for a file that is no such list at all.
+    RecordFileError, in `language`, for a file that is no such list at all.
     """
-    found, problems = [], []
-    for row in read_rows(path, text, "attestations", ("device", "check", "result", "by", "on", "until"), _FILLED):
-        try:
-            data = {key: value for key, value in as_mapping_row(row).items() if key != "title"}
-            found.append(_attestation(read_entry(row.where, data, _REQUIRED, _OPTIONAL), row.where))
-        except ValueError as error:
-            problems.append(str(error))
+    found, problems = read_records(path, text, _FILE, language, _attestation)
     return _grouped(found), problems

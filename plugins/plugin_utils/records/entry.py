@@ -5,34 +5,54 @@
 
 from __future__ import annotations
 
-import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.problems import (
+    Problem,
+    RecordError,
+    closest,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import check_names
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import parse_limit
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import NO_END, has_no_end, parse_limit
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import first_unseen
+
+# A date with a year of two digits: read nowhere but in a French spreadsheet (see files.py).
+_SHORT_YEAR = re.compile(r"\d{1,2}[/.-]\d{1,2}[/.-]\d{2}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One written record as a reader of fields: every refusal names the list, the position and the field."""
 
-    where: str
+    where: Where
     data: Mapping[str, Any]
 
-    def refuse(self, key: str, problem: str) -> ValueError:
+    def refuse(self, key: str, name: str, **values: Any) -> RecordError:
         """The error to raise about one field."""
-        return ValueError(f"{self.where}.{key}: {problem}")
+        return self.where.refuse(name, key, **values)
 
     def text(self, key: str) -> str:
         """A required text."""
         value = self.data.get(key)
         if not isinstance(value, str) or not value.strip():
-            raise self.refuse(key, "a text is needed")
+            raise self.refuse(key, "text_needed")
         return clean_text(value)
+
+    def name(self, key: str) -> str:
+        """A required text that is compared with others: nothing in it may be invisible."""
+        text, unseen = self.text(key), first_unseen(self.data[key])
+        if unseen is not None:
+            raise self.refuse(key, "unseen", code=f"U+{ord(unseen):04X}", value=text)
+        return text
+
+    def optional_name(self, key: str) -> str | None:
+        """Such a text, or nothing."""
+        return None if self.data.get(key) is None else self.name(key)
 
     def optional(self, key: str) -> str | None:
         """A text, or nothing."""
@@ -40,23 +60,39 @@ class Entry:
 
     def choice(self, key: str, choices: Sequence[str]) -> str:
         """A required text among `choices`."""
-        value = self.text(key)
+        value = self.name(key)
         if value in choices:
             return value
-        close = difflib.get_close_matches(value, choices, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]}?" if close else "give one of " + ", ".join(choices)
-        raise self.refuse(key, f"{value!r} is not known; {hint}")
+        raise self.refuse(key, "not_known", value=value, close=closest(value, choices), choices=choices)
 
     def check(self) -> str:
         """The name of a check of the checklist."""
         return self.choice("check", check_names())
 
     def moment(self, key: str, *, end_of_day: bool) -> datetime:
-        """A required date (whole day, UTC) or date and time."""
-        moment = parse_limit(self.data.get(key), end_of_day=end_of_day)
+        """A required date (whole day, UTC) or date and time; NO_END for what people write for that."""
+        value = self.data.get(key)
+        moment = parse_limit(value, end_of_day=end_of_day)
         if moment is None:
-            raise self.refuse(key, "a date is needed, such as 2027-01-09")
-        return moment
+            short = isinstance(value, str) and _SHORT_YEAR.fullmatch(value.strip())
+            raise self.refuse(key, "year_short" if short else "date_needed", value=value)
+        return NO_END if has_no_end(moment) else moment
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A place that a record stands in: a file and its line, or a position of a list ("attestations[1]")."""
+
+    place: str
+    line: int | None = None
+    language: str = "en"
+
+    def refuse(self, name: str, about: str | None = None, **values: Any) -> RecordError:
+        """The error to raise about this record, or about one of its fields."""
+        return RecordError(Problem(name, values, about, self.place, self.line, self.language))
+
+    def __str__(self) -> str:
+        return Problem("", place=self.place, line=self.line).where("en")
 
 
 def read_entries(name: str, entries: Any, required: Sequence[str], optional: Sequence[str]) -> list[Entry]:
@@ -65,24 +101,22 @@ def read_entries(name: str, entries: Any, required: Sequence[str], optional: Seq
         return []
     if not isinstance(entries, (list, tuple)):
         raise ValueError(f"{name}: a list is needed, not {type(entries).__name__}")
-    read = []
-    for index, data in enumerate(entries):
-        where = f"{name}[{index}]"
-        if not isinstance(data, Mapping):
-            raise ValueError(f"{where}: a mapping is needed, not {type(data).__name__}")
-        read.append(read_entry(where, data, required, optional))
-    return read
+    return [read_entry(Where(f"{name}[{index}]"), data, required, optional) for index, data in enumerate(entries)]
 
 
-def read_entry(where: str, data: Mapping[Any, Any], required: Sequence[str], optional: Sequence[str]) -> Entry:
-    """One entry with all required fields and no unknown one; else ValueError."""
-    known = {*required, *optional}
+def read_entry(where: Where, data: Any, required: Sequence[str], optional: Sequence[str]) -> Entry:
+    """One entry with all required fields and no unknown one; else RecordError."""
+    if not isinstance(data, Mapping):
+        raise where.refuse("mapping_needed", kind=type(data).__name__)
+    known = (*required, *optional)
     # YAML 1.1 reads an unquoted `on` as true, as the key of a mapping too.
     data = {"on" if key is True else key: value for key, value in data.items()}
     for key in data:
         if key not in known:
-            raise ValueError(f"{where}.{key}: unknown field; the fields are {', '.join((*required, *optional))}")
+            raise where.refuse(
+                "field_unknown", clean_text(key), value=key, close=closest(str(key), known), choices=known
+            )
     for key in required:
         if key not in data:
-            raise ValueError(f"{where}.{key}: this field is missing")
+            raise where.refuse("field_missing", key)
     return Entry(where, data)

@@ -5,18 +5,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.entry import Entry, read_entries, read_entry
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.files import as_mapping_row, read_rows
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.entry import (
+    Entry,
+    Where,
+    read_entries,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.problems import Problem
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.rows import Wanted, read_records
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import load_checklist
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text
 
 _REQUIRED = ("check", "reason", "justification", "approver", "until")
 _OPTIONAL = ("device", "group", "endpoint")
+_FILE = Wanted("waivers", _REQUIRED, _OPTIONAL, (*_REQUIRED, "device", "group"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,6 @@ class Waiver:
     """Accepts one reason of one check until `until`, on one device or on all devices of an inventory group.
 
     endpoint: the one endpoint that it speaks of, else all of them
-    where:    the file and the line that it stands on, where it comes from a file
     """
 
     check: str
@@ -35,7 +40,11 @@ class Waiver:
     justification: str
     approver: str
     until: datetime
-    where: str | None = None
+    where: Where
+
+    def says(self) -> tuple[datetime, str, str]:
+        """What two waivers of one failure may say differently."""
+        return self.until, self.approver, self.justification
 
     def as_dict(self) -> dict[str, Any]:
         """For a finding's `expected`."""
@@ -46,8 +55,8 @@ class Waiver:
         }
         if self.group is not None:
             told["group"] = self.group
-        if self.where is not None:
-            told["where"] = self.where
+        if self.where.line is not None:
+            told["where"] = str(self.where)
         return told
 
 
@@ -58,17 +67,19 @@ class Waivers:
     entries: dict[tuple[str, str, str], tuple[Waiver, ...]] = field(default_factory=dict)
     groups: dict[tuple[str, str, str], tuple[Waiver, ...]] = field(default_factory=dict)
 
-    def find(
+    def in_force(
         self, device: str, check: str, reason: str, endpoint: str | None, now: datetime, groups: Iterable[str] = ()
-    ) -> Waiver | None:
-        """The waiver in force for this failure, if any; the device's own goes before its groups'."""
+    ) -> list[Waiver]:
+        """Those in force for this failure; the one that ends first counts, of equals the device's own."""
         candidates = list(self.entries.get((device, check, reason), ()))
         if self.groups:
             candidates += [entry for group in groups for entry in self.groups.get((group, check, reason), ())]
-        for entry in candidates:
-            if now <= entry.until and entry.endpoint in (None, endpoint):
-                return entry
-        return None
+        found = [entry for entry in candidates if now <= entry.until and entry.endpoint in (None, endpoint)]
+        return sorted(found, key=lambda entry: entry.until)
+
+    def __iter__(self) -> Iterator[Waiver]:
+        for group in (*self.entries.values(), *self.groups.values()):
+            yield from group
 
     def joined(self, other: Waivers) -> Waivers:
         """These and those of another list."""
@@ -88,21 +99,21 @@ def _failing_reasons(check: str) -> list[str]:
     return [name for name, reason in reasons.items() if reason.status == "fail"]
 
 
-def _waiver(entry: Entry, where: str | None = None) -> Waiver:
+def _waiver(entry: Entry) -> Waiver:
     check = entry.check()
-    device, group = entry.optional("device"), entry.optional("group")
+    device, group = entry.optional_name("device"), entry.optional_name("group")
     if (device is None) == (group is None):
-        raise entry.refuse("device", "a device or a group is needed, and not both")
+        raise entry.refuse("device", "device_or_group")
     return Waiver(
         check=check,
         device=device,
         group=group,
-        endpoint=entry.optional("endpoint"),
+        endpoint=entry.optional_name("endpoint"),
         reason=entry.choice("reason", _failing_reasons(check)),
         justification=entry.text("justification"),
-        approver=entry.text("approver"),
+        approver=entry.name("approver"),
         until=entry.moment("until", end_of_day=True),
-        where=where,
+        where=entry.where,
     )
 
 
@@ -130,16 +141,10 @@ def load_waivers(entries: Any) -> Waivers:
     return _grouped(_waiver(entry) for entry in read_entries("waivers", entries, _REQUIRED, _OPTIONAL))
 
 
-def load_waiver_file(path: str, text: str) -> tuple[Waivers, list[str]]:
-    """Read a YAML or CSV file of waivers: those that can be used, and a sentence for each line that cannot.
+def load_waiver_file(path: str, text: str, language: str = "en") -> tuple[Waivers, list[Problem]]:
+    """Read a YAML or CSV file of waivers: those that can be used, and why each other line cannot.
 
-    RecordFileError for a file that is no such list at all.
+    RecordFileError, in `language`, for a file that is no such list at all.
     """
-    found, problems = [], []
-    for row in read_rows(path, text, "waivers", _REQUIRED, (*_REQUIRED, "device", "group")):
-        try:
-            data = {key: value for key, value in as_mapping_row(row).items() if key != "title"}
-            found.append(_waiver(read_entry(row.where, data, _REQUIRED, _OPTIONAL), row.where))
-        except ValueError as error:
-            problems.append(str(error))
+    found, problems = read_records(path, text, _FILE, language, _waiver)
     return _grouped(found), problems

@@ -13,7 +13,11 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.certifi
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.said import place_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.values import SHOWN, listed
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_list, as_mapping
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import DAY_SECONDS, parse_instant
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import (
+    DAY_SECONDS,
+    has_no_end,
+    parse_instant,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import (
     CLIENT,
     ENDPOINT,
@@ -83,9 +87,11 @@ def _certificate(
     covered: list[str] = []
     if isinstance(names, Mapping):
         covered = [visible(name, 120) for kind in ("dns", "ip") for name in as_list(names.get(kind))]
-    until = words.date_time(end) if end else ""
-    if end:
-        until += f" – {_left(end, now, words)}"
+    until = ""
+    if has_no_end(end):
+        until = labels.until_text(end, words.language)
+    elif end:
+        until = f"{words.date_time(end)} – {_left(end, now, words)}"
     facts = (
         ("cert_until", until),
         ("cert_from", words.date_time(start) if start else ""),
@@ -103,7 +109,7 @@ def _certificate(
         words.fill("cert_on", where=", ".join(places[:SHOWN])),
         visible(leaf.get("error"), 300),
         [(words[label], text) for label, text in facts if text],
-        _windows(start, end, policy, now, words) if start and end else [],
+        _windows(start, end, policy, now, words) if start and end and not has_no_end(end) else [],
     )
 
 

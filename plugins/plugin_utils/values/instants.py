@@ -5,16 +5,26 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timezone
 from typing import Any
 
 DAY_SECONDS = 86400.0
+#: What people and programs write for "without end" (RFC 5280, 4.1.2.5, does so too): the last second of the calendar.
+NO_END = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc)
+# 31/12/2999 is as common as 31/12/9999; no record and no certificate of ours is meant to end in that century.
+_NO_END_YEAR = 2900
+
+
+def has_no_end(moment: datetime | None) -> bool:
+    """Whether this end date is one that people write for "no end"."""
+    return moment is not None and moment.year >= _NO_END_YEAR
 
 
 def parse_instant(value: Any) -> datetime | None:
     """The UTC datetime of an ISO 8601 text (or of an aware datetime); None where it is not one.
 
-    A text without a zone is UTC: that is what our observations write.
+    A text without a zone is UTC: that is what our observations write. A moment that its zone carries beyond the
+    calendar is the calendar's last one.
     """
     if isinstance(value, str):
         try:
@@ -30,19 +40,18 @@ def parse_instant(value: Any) -> datetime | None:
     try:
         return value.astimezone(timezone.utc)
     except OverflowError:
-        return None
+        return NO_END if value.year == NO_END.year else None
 
 
 def parse_limit(value: Any, *, end_of_day: bool) -> datetime | None:
     """As `parse_instant`, and a plain date stands for its first or last moment (UTC): "until 9 January" includes it."""
-    if isinstance(value, str) and len(value) == 10:
+    if isinstance(value, str):
         try:
             value = date.fromisoformat(value)
         except ValueError:
-            return None
+            return parse_instant(value)
     if isinstance(value, date) and not isinstance(value, datetime):
-        start = datetime(value.year, value.month, value.day, tzinfo=timezone.utc)
-        return start + timedelta(days=1) - timedelta(seconds=1) if end_of_day else start
+        return datetime.combine(value, time(23, 59, 59) if end_of_day else time(0), timezone.utc)
     return parse_instant(value)
 
 

@@ -51,6 +51,12 @@ def is_clean(text: str) -> bool:
     return len(text) <= LIMIT and _UNSEEN.search(text) is None
 
 
+def first_unseen(text: str) -> str | None:
+    """The first character of ``text`` that hides, moves or breaks what is around it; None where all can be seen."""
+    found = _UNSEEN.search(text)
+    return None if found is None else found.group()
+
+
 def cells(text: str) -> int:
     """Return how many terminal cells ``text`` fills (UAX 11: wide characters fill two)."""
     if text.isascii():

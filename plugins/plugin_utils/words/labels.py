@@ -20,7 +20,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean i
     clean_text,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import parse_instant
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import has_no_end, parse_instant
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.language import french, require_language
 
 _SHOWN = 12
@@ -104,6 +104,13 @@ def date_text(value: Any, language: str) -> str:
         year=moment.year,
         name=load_data("words/labels")["months"][language][moment.month - 1],
     )
+
+
+def until_text(value: Any, language: str) -> str:
+    """The end of something: "jusqu'au 09/01/2027"; a year that people write for "no end" is said so."""
+    if has_no_end(parse_instant(value)):
+        return phrase("no_end", language)
+    return phrase("until", language).format(date=date_text(value, language))
 
 
 def date_time_text(value: Any, language: str) -> str:

@@ -10,7 +10,8 @@ missing, and a name that nobody knows is shown as it is: nothing here raises, sa
 Places in a text are {path:kind}. The path is looked up in the finding's `observed`, then `expected`, then the finding
 itself; the kind says how to write the value: date, instant, days, elapsed (days of the past), span (seconds), offset
 (a clock's), versions, ports, key, list, visit, sources (that disagree), failures (of TLS, in logs), clients (that are
-shown a chain); none for plain text.
+shown a chain), until (the end of something), where (a line of a file), attestations and waivers (that say otherwise);
+none for plain text.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels i
     phrase,
     ports_text,
     source_label,
+    until_text,
     versions_text,
 )
 
@@ -112,6 +114,35 @@ def _clients(value: Any, language: str) -> str:
     return ", ".join(told)
 
 
+def _attestations(value: Any, language: str) -> str:
+    """Attestations: "conforme, A. Martin, 20/11/2026 (site.csv, ligne 3)"."""
+    told = []
+    for entry in map(as_mapping, items_of(value)):
+        result = label_text("attested", entry.get("result"), language)
+        by, day = _plain(entry.get("by"), language), date_text(entry.get("on"), language)
+        told.append(f"{result}, {by}, {day}{_at(entry, language)}")
+    return list_text(told, language)
+
+
+def _waivers(value: Any, language: str) -> str:
+    """Waivers: "RSSI, jusqu'au 31/12/2026 (waivers.yml, ligne 3)"."""
+    told = [
+        f"{_plain(entry.get('approver'), language)}, {until_text(entry.get('until'), language)}{_at(entry, language)}"
+        for entry in map(as_mapping, items_of(value))
+    ]
+    return list_text(told, language)
+
+
+def _at(entry: Mapping[str, Any], language: str) -> str:
+    return f" ({_where(entry['where'], language)})" if entry.get("where") else ""
+
+
+def _where(value: Any, language: str) -> str:
+    """A file and its line; records write "site.csv, line 3"."""
+    path, _, line = _plain(value, language).rpartition(", line ")
+    return phrase("line", language).format(path=path, line=line) if path else line
+
+
 _KINDS: dict[str, Callable[[Any, str], str]] = {
     "": _plain,
     "date": date_text,
@@ -126,6 +157,10 @@ _KINDS: dict[str, Callable[[Any, str], str]] = {
     "sources": _sources,
     "failures": _failures,
     "clients": _clients,
+    "until": until_text,
+    "where": _where,
+    "attestations": _attestations,
+    "waivers": _waivers,
     "visit": lambda value, language: label_text("visit_reason", value, language) if value else missing_text(language),
 }
 

@@ -58,6 +58,20 @@ def test_the_documented_keys_are_the_findings() -> None:
     assert set(documented["devices"]["contains"]) == set(summary["devices"][0])
 
 
+def test_records_of_nobody_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(assess_module.display, "warning", told.append)
+    attestation = {"check": "label", "result": "fail", "by": "b", "on": "2026-11-01", "until": "2027-01-01"}
+    waiver = {"check": "open_ports", "group": "imagin", "reason": "port_not_allowed", "justification": "j",
+              "approver": "a", "until": "2027-01-01"}  # fmt: skip
+    cards = [{**DEVICES[0], "groups": ["imaging", None]}, {"name": "x", "groups": 7}]
+    assess([], cards, attestations=[{**attestation, "device": "echo-04"}], waivers=[waiver], now=NOW)
+    assert [re.sub(".*not used: ", "", text) for text in told] == [
+        "attestations[0].device: no device is called 'echo-04'; did you mean echo-004?",
+        "waivers[0].group: no group is called 'imagin'; did you mean imaging?",
+    ]
+
+
 def test_policy_attestations_and_waivers_reach_the_judges() -> None:
     waiver = {"check": "certificate_validity", "device": "echo-004", "reason": "expires_urgently", "justification": "j",
               "approver": "a", "until": "2027-01-01"}  # fmt: skip

@@ -68,11 +68,14 @@ def test_a_devices_line() -> None:
     assert line == {
         "device": "d",
         "verdict": "non_compliant",
+        "seen": None,
+        "seen_before": None,
         "worst_severity": "high",
         "class": "imaging",
         "criticality": "high",
         "service": "Radiology",
         "inventory_number": "42",
+        "firmware": None,
         "priority": 3 * 3 * 1.5,
         "counts": {"pass": 1, "fail": 2, "not_applicable": 0, "not_assessed": 0, "waived": 1},
         "next": {

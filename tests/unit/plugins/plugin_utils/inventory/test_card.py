@@ -344,3 +344,47 @@ def test_each_peer_is_visited_once_and_only_for_a_consenting_device() -> None:
     ]
     peers = distinct_peers(cards)
     assert [(entry["name"], entry["names"]) for entry in peers] == [("peer:10.0.0.9:2762", ["pacs", "pacs.example"])]
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"device_has_label": False, "device_has_accounts": "no"}, None),
+        ({"device_has_label": "perhaps"}, "device_has_label: true or false is needed"),
+        ({"device_has_tls_services": False, "device_endpoints": []}, None),
+        (
+            {"device_has_tls_services": False, "device_endpoints": [{"port": 443, "service": "https"}]},
+            "device_has_tls_services: false, while device_endpoints names some; correct one of them",
+        ),
+        (
+            {"device_has_certificate": False, "device_endpoints": [{"port": 443, "service": "https"}]},
+            "device_has_certificate: false, while device_endpoints names some; correct one of them",
+        ),
+        ({"device_has_accounts": False, "device_accounts": []}, None),
+        (
+            {"device_has_accounts": False, "device_accounts": [{"name": "root"}]},
+            "device_has_accounts: false, while device_accounts names some; correct one of them",
+        ),
+    ],
+)
+def test_what_a_device_does_not_have(variables: dict[str, Any], said: str | None) -> None:
+    card = device_card("d", {"device_address": "10.0.0.1", **variables}, NOW)
+    assert card["invalid"] is None if said is None else said in str(card["invalid"])
+    assert card["has_label"] is (False if variables.get("device_has_label") is False else None)
+
+
+@pytest.mark.parametrize(
+    "name", ["echo\u200b-004", "echo-004\u200e", "\ufeffecho-004", "ec\u00adho", "a\u202eb", "a\x07"]
+)
+def test_an_invisible_character_in_a_name_is_refused(name: str) -> None:
+    for card in (
+        device_card(name, {"device_address": "10.0.0.1"}, NOW),
+        card_from_dictionary({"name": name, "address": "h"}, NOW),
+    ):
+        assert "an invisible character (U+" in str(card["invalid"])
+
+
+@pytest.mark.parametrize("until", ["9999-12-31", date.max, "9999-12-31T23:59:59-11:00", "2999-12-31"])
+def test_an_account_without_an_end(until: object) -> None:
+    card = device_card("d", {"device_address": "h", "device_accounts": [{"name": "acme", "until": until}]}, NOW)
+    assert card["invalid"] is None and card["accounts"][0]["until"].startswith(("9999", "2999"))

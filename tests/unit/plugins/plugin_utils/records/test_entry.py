@@ -83,8 +83,8 @@ def test_what_is_no_list_of_mappings(value: Any, said: str) -> None:
 def test_a_day_counts_to_its_end() -> None:
     waivers = load_waivers([WAIVER])
     find = ("d", "tls_versions", "obsolete_versions_accepted", "https:443")
-    assert waivers.find(*find, at("2027-09-01T23:59:59"))
-    assert not waivers.find(*find, at("2027-09-02T00:00:00"))
+    assert waivers.in_force(*find, at("2027-09-01T23:59:59"))
+    assert not waivers.in_force(*find, at("2027-09-02T00:00:00"))
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_bad_rows_are_named_by_line_and_the_others_count() -> None:
     )  # fmt: skip
     found, problems = load_attestation_file("site.csv", text)
     assert sorted(device for device, _check in found.entries) == ["echo-004", "echo-006"]
-    assert [problem.partition(":")[0] for problem in problems] == [
+    assert [problem.text("en").partition(":")[0] for problem in problems] == [
         "site.csv, line 3.check",
         "site.csv, line 6.result",
         "site.csv, line 7.by",
@@ -93,19 +93,22 @@ def test_bad_rows_are_named_by_line_and_the_others_count() -> None:
         "site.csv, line 9.on",
         "site.csv, line 10.device",
     ]
-    assert "did you mean label?" in problems[0]
+    assert "did you mean label?" in problems[0].text("en")
 
 
 @pytest.mark.parametrize(
     ("path", "text", "said"),
     [
-        ("site.csv", "", "site.csv, line 1: the first line must name the columns"),
+        ("site.csv", " \n\n", "site.csv: the file is empty"),
         ("site.csv", "device;check\nx;label\n", "missing: result, by, on, until"),
         ("site.xlsx", "x", "site.xlsx: the name must end in .csv"),
         ("site.yml", "{", "not readable as YAML"),
         ("site.yml", "device: x", "site.yml: a list is needed"),
-        ("site.yml", "- !!python/object:os.system x", "site.yml, line 1"),
-        ("site.csv", HEAD + '"' + "x" * 200_000, "site.csv, line"),
+        ("site.json", '[{"device": "x"}', "not readable as YAML"),
+        ("site.yml", "attestations: []\nattestations: []\n", "site.yml, line 2: this field is there twice"),
+        ("site.csv", "Ward 3: checks of the year\n\n" + HEAD + ROW, "the titles of the columns stand on line 3"),
+        ("site.csv", HEAD.replace("note", "On") + ROW, "site.csv, line 1: the column 'On' is there twice"),
+        ("site.csv", HEAD.replace("endpoint", "end point") + ROW, "unknown column 'end point'; did you mean endpoint?"),
     ],
 )
 def test_what_is_no_list_of_attestations_is_refused_as_a_whole(path: str, text: str, said: str) -> None:
@@ -127,8 +130,8 @@ def test_a_yaml_file(head: str) -> None:
     found, problems = load_attestation_file("site.yml", text)
     [[entry]] = list(found.entries.values())
     start = head.count("\n")
-    assert entry.where == f"site.yml, line {start + 1}"
-    assert problems == [
+    assert str(entry.where) == f"site.yml, line {start + 1}"
+    assert [str(problem) for problem in problems] == [
         f"site.yml, line {start + 2}.result: this field is missing",
         f"site.yml, line {start + 4}: a mapping is needed, not str",
     ]
@@ -182,17 +185,17 @@ def test_a_file_of_waivers() -> None:
         + ";echo-004;open_ports;only_allowed_ports;spare;RSSI;2026-12-31\n"
     )
     found, problems = load_waiver_file("waivers.csv", text)
-    assert [problem.partition(":")[0] for problem in problems] == [
+    assert [problem.text("en").partition(":")[0] for problem in problems] == [
         "waivers.csv, line 4.device",
         "waivers.csv, line 5.device",
         "waivers.csv, line 6.reason",
     ]
     ask = ("open_ports", "port_not_allowed", None, NOW)
-    own = found.find("echo-004", *ask, groups=["imaging"])
-    assert own is not None and own.as_dict()["where"] == "waivers.csv, line 3"
-    shared = found.find("echo-005", *ask, groups=["x", "imaging"])
-    assert shared is not None and shared.as_dict()["group"] == "imaging"
-    assert found.find("echo-005", *ask) is None
+    own, _groups = found.in_force("echo-004", *ask, groups=["imaging"])
+    assert own.as_dict()["where"] == "waivers.csv, line 3"
+    [shared] = found.in_force("echo-005", *ask, groups=["x", "imaging"])
+    assert shared.as_dict()["group"] == "imaging"
+    assert found.in_force("echo-005", *ask) == []
     assert load_waivers([]).joined(found) == found
 
 

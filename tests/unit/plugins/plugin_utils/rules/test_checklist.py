@@ -216,6 +216,7 @@ def test_what_a_finding_looks_up_is_declared_in_the_notes_conditions() -> None:
         "locked_out",
         "name_matches",
         "not_allowed",
+        "plan_from",
         "problem",
         "unknown_to_device",
         "unlisted",
