@@ -186,10 +186,22 @@ def presets_table(words: dict[str, str], language: str) -> list[str]:
     return table([words["preset"], words["refused_flaws"], words["min_group"]], rows)
 
 
+def weak_text(entry: dict[str, Any], words: dict[str, str]) -> str:
+    """From which value on every page says that the policy was weakened."""
+    weak = {name: value_text(limit) for name, limit in (entry["weak"] or {}).items()}
+    return ", ".join(words[f"weak_{name}"].format(limit=limit.strip("[]")) for name, limit in weak.items())
+
+
 def policy_page(language: str) -> str:
     words = words_in(language)
     rows = [
-        (f"`{key}`", f"`{value_text(entry['value'])}`", accepts_text(entry), Text(**entry["describe"]).get(language))
+        (
+            f"`{key}`",
+            f"`{value_text(entry['value'])}`",
+            accepts_text(entry),
+            weak_text(entry, words),
+            Text(**entry["describe"]).get(language),
+        )
         for key, entry in load_data("rules/policy").items()
     ]
     lines = [
@@ -205,7 +217,7 @@ def policy_page(language: str) -> str:
         "  insecure_services: {http: null}",
         "```",
         "",
-        *table([words["key"], words["value"], words["accepts"], words["meaning"]], rows),
+        *table([words[name] for name in ("key", "value", "accepts", "weak", "meaning")], rows),
         "",
         f"## {words['presets']}",
         "",

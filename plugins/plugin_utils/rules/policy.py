@@ -9,6 +9,7 @@ A key or a value that nobody understands stops the run: a policy that is half ap
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -16,6 +17,11 @@ from typing import Any
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.fingerprints import plain_fingerprint
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.language import french, require_language
+
+# Fraction("1e-999999999") would be computed for hours.
+_FRACTION = re.compile(r"\d{1,9}(/\d{1,9}|\.\d{1,9})?", re.ASCII)
+_MOST_SHOWN = 100
+_CRITICALITIES = {"critical", "high", "medium", "low"}
 
 
 class PolicyError(ValueError):
@@ -45,11 +51,16 @@ def _accepts(spec: Mapping[str, Any]) -> str:
     if kind == "list":
         return "a list of values among " + ", ".join(spec["choices"])
     if kind == "fraction":
-        return "a number above 0 and below 1, or a fraction such as 1/3"
+        return "a number above 0 and below 1, or a fraction such as 1/3" + _bounds(spec)
     if kind == "fingerprints":
         return "a list of SHA-256 fingerprints (64 hexadecimal digits, with or without colons)"
     if kind == "services":
         return "a mapping from service names to lists of TCP ports (null takes a service off the table)"
+    if kind == "unseen":
+        return (
+            "a mapping with all: a share from 0 to 1, vantages: true or false, wards: {name: share} and "
+            "criticalities: {critical, high, medium or low: share}"
+        )
     return ("an integer" if kind == "integer" else "a number") + unit + _bounds(spec)
 
 
@@ -57,14 +68,13 @@ def _is_number(value: Any, kind: type | tuple[type, ...]) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
-def _fraction(value: Any) -> float | None:
-    if not _is_number(value, (int, float, str)):
-        return None
-    try:
-        number = float(Fraction(value))
-    except (ValueError, ZeroDivisionError, OverflowError):
-        return None
-    return number if 0 < number < 1 else None
+def _fraction(value: Any, minimum: float) -> float | None:
+    if isinstance(value, str):
+        try:
+            value = float(Fraction(value)) if _FRACTION.fullmatch(value.strip()) else None
+        except ZeroDivisionError:
+            return None
+    return float(value) if _is_number(value, (int, float)) and minimum <= value < 1 else None
 
 
 def _services(value: Any, built_in: Mapping[str, list[int]]) -> dict[str, list[int]] | None:
@@ -85,6 +95,22 @@ def _services(value: Any, built_in: Mapping[str, list[int]]) -> dict[str, list[i
     return merged
 
 
+def _unseen(value: Any, built_in: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The shares of devices that may go unseen; a key that is not given keeps its built-in value."""
+    if not isinstance(value, Mapping) or not set(value) <= set(built_in):
+        return None
+    merged = {**built_in, **value}
+    groups = (merged["wards"], merged["criticalities"])
+    if not isinstance(merged["vantages"], bool) or not all(isinstance(group, Mapping) for group in groups):
+        return None
+    shares = [merged["all"], *(share for group in groups for share in group.values())]
+    if not all(_is_number(share, (int, float)) and 0 <= share <= 1 for share in shares):
+        return None
+    if not all(isinstance(name, str) for name in merged["wards"]) or not set(merged["criticalities"]) <= _CRITICALITIES:
+        return None
+    return {key: dict(part) if isinstance(part, Mapping) else part for key, part in merged.items()}
+
+
 def _read(spec: Mapping[str, Any], value: Any) -> Any:
     """`value` as the policy keeps it; None where the key does not accept it."""
     kind = spec["type"]
@@ -95,12 +121,14 @@ def _read(spec: Mapping[str, Any], value: Any) -> Any:
             return None
         return [str(item) for item in value] if all(item in spec["choices"] for item in value) else None
     if kind == "fraction":
-        return _fraction(value)
+        return _fraction(value, spec["minimum"])
     if kind == "fingerprints":
         found = [plain_fingerprint(item) for item in value] if isinstance(value, (list, tuple)) else [None]
         return None if None in found else found
     if kind == "services":
         return _services(value, spec["value"])
+    if kind == "unseen":
+        return _unseen(value, spec["value"])
     if not _is_number(value, int if kind == "integer" else (int, float)):
         return None
     # Written so that NaN fails too.
@@ -128,7 +156,7 @@ def load_policy(overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
         value = _read(spec, given)
         if value is None:
             hint = _close(given, spec["choices"]) if isinstance(given, str) and "choices" in spec else ""
-            raise PolicyError(f"policy.{key}: {given!r} is not accepted; give {_accepts(spec)}.{hint}")
+            raise PolicyError(f"policy.{key}: {_shown(given)} is not accepted; give {_accepts(spec)}.{hint}")
         policy[key] = value
     for urgent, plan in (("urgent_days", "plan_days"), ("urgent_fraction", "plan_fraction")):
         if policy[urgent] > policy[plan]:
@@ -136,6 +164,54 @@ def load_policy(overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
                 f"policy.{urgent}: {policy[urgent]} is more than {plan} ({policy[plan]}); lower it, or raise {plan}"
             )
     return policy
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of more than 4300 digits
+        return "this number"
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+
+
+def weakened(policy: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rules that this policy switches off, or softens beyond their floor.
+
+    Each is {"key", "value", "limit"} for a number, {"key", "value", "entries"} for a list: those that are left out of
+    the built-in one, or added to it; of `fail_when_unseen`, those that are softer.
+    """
+    found = []
+    for key, spec in load_data("rules/policy").items():
+        softened = _softened(spec.get("weak") or {}, policy[key], spec["value"])
+        if softened:
+            found.append({"key": key, "value": policy[key], **softened})
+    return found
+
+
+def _softened(weak: Mapping[str, Any], value: Any, built_in: Any) -> dict[str, Any]:
+    """What a value gives up, by what policy.yml calls weak; nothing where it gives up nothing."""
+    if "below" in weak:
+        return {"limit": weak["below"]} if value < weak["below"] else {}
+    if "above" in weak:
+        return {"limit": weak["above"]} if value > weak["above"] else {}
+    entries: list[str] = []
+    if value in weak.get("values", ()):
+        entries = [value]
+    elif weak.get("more"):
+        entries = [name for name in value if name not in built_in]
+    elif weak.get("fewer"):
+        kept = _entries(value)
+        entries = [name for name in _entries(built_in) if name not in kept]
+    elif weak.get("softer"):
+        entries = ["all"] * (value["all"] > built_in["all"]) + ["vantages"] * (not value["vantages"])
+    return {"entries": entries} if entries else {}
+
+
+def _entries(value: Any) -> list[str]:
+    """The entries of a list; of the table of services, each service with each of its ports: "http 8080"."""
+    if isinstance(value, Mapping):
+        return [f"{name} {port}" for name, ports in value.items() for port in ports]
+    return list(value)
 
 
 def describe_policy(language: str) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy i
     PolicyError,
     describe_policy,
     load_policy,
+    weakened,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 
@@ -22,6 +23,7 @@ KEYS = {
     "clock_agreement_slack", "clock_epoch_last_year", "min_rsa_bits", "min_ec_bits", "allowed_key_types",
     "weak_signature_hashes", "obsolete_tls_versions", "insecure_services", "observation_max_age_days",
     "tls_failures_repeated", "config_backup_max_age_days", "trust_store_roots", "cipher_preset",
+    "fail_when_unseen",
 }  # fmt: skip
 
 
@@ -60,6 +62,11 @@ def test_nothing_overridden(nothing: Any) -> None:
         ({"weak_signature_hashes": []}, "weak_signature_hashes", []),
         ({"clock_offset_tolerance": 0}, "clock_offset_tolerance", 0),
         ({"tls_failures_repeated": 1}, "tls_failures_repeated", 1),
+        (
+            {"fail_when_unseen": {"wards": {"Imaging": 0.2}, "all": 0}},
+            "fail_when_unseen",
+            {"all": 0, "vantages": True, "wards": {"Imaging": 0.2}, "criticalities": {}},
+        ),
         (
             {"trust_store_roots": ["AB:" * 31 + "AB", "sha256:" + "cd" * 32]},
             "trust_store_roots",
@@ -123,6 +130,29 @@ def test_a_policy_changes_nothing_for_the_next_one() -> None:
         ({"trust_store_roots": ["ab" * 20]}, ["policy.trust_store_roots"]),
         ({"trust_store_roots": [None]}, ["policy.trust_store_roots"]),
         ({"tls_failures_repeated": 0}, ["policy.tls_failures_repeated", "at least 1"]),
+        # Numbers beyond reason, and what would take hours to compute or cannot even be written.
+        ({"clock_offset_tolerance": 86401}, ["policy.clock_offset_tolerance", "at most 86400"]),
+        ({"clock_offset_tolerance": 1e300}, ["policy.clock_offset_tolerance"]),
+        ({"clock_agreement_slack": 1e9}, ["policy.clock_agreement_slack", "at most 3600"]),
+        ({"tls_failures_repeated": 10**9}, ["policy.tls_failures_repeated", "at most 10000"]),
+        ({"min_rsa_bits": 10**5000}, ["policy.min_rsa_bits", "this number"]),
+        ({"observation_max_age_days": 100_000}, ["policy.observation_max_age_days", "at most 366"]),
+        ({"plan_fraction": 1e-9}, ["policy.plan_fraction", "at least 0.01"]),
+        ({"plan_fraction": "1e-999999999"}, ["policy.plan_fraction"]),
+        ({"plan_fraction": "1/99999999999"}, ["policy.plan_fraction"]),
+        ({"urgent_fraction": 10**400}, ["policy.urgent_fraction"]),
+        ({"insecure_services": {"telnet": [10**50]}}, ["policy.insecure_services"]),
+        ({"renewal_window": "x" * 10_000}, ["policy.renewal_window", "…"]),
+        ({"fail_when_unseen": False}, ["policy.fail_when_unseen", "all: a share from 0 to 1"]),
+        ({"fail_when_unseen": {"all": 1.1}}, ["policy.fail_when_unseen"]),
+        ({"fail_when_unseen": {"all": None}}, ["policy.fail_when_unseen"]),
+        ({"fail_when_unseen": {"all": True}}, ["policy.fail_when_unseen"]),
+        ({"fail_when_unseen": {"all": float("nan")}}, ["policy.fail_when_unseen"]),
+        ({"fail_when_unseen": {"vantages": 1}}, ["policy.fail_when_unseen"]),
+        ({"fail_when_unseen": {"ward": {"x": 0.5}}}, ["policy.fail_when_unseen"]),
+        ({"fail_when_unseen": {"wards": {"x": -1}}}, ["policy.fail_when_unseen"]),
+        ({"fail_when_unseen": {"wards": {5: 0.1}}}, ["policy.fail_when_unseen"]),
+        ({"fail_when_unseen": {"criticalities": {"vital": 0}}}, ["policy.fail_when_unseen", "critical, high"]),
         ({"urgent_days": 91}, ["policy.urgent_days", "plan_days (90)"]),
         ({"plan_fraction": 0.05}, ["policy.urgent_fraction", "plan_fraction"]),
         (["plan_days"], ["policy: a mapping", "list"]),
@@ -135,6 +165,50 @@ def test_what_is_refused_is_named(overrides: Any, said: list[str]) -> None:
     for words in said:
         assert words in str(refusal.value)
     assert isinstance(refusal.value, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ({}, []),
+        # stricter, or no milder than the floor
+        ({"plan_days": 3650, "clock_offset_tolerance": 0, "min_rsa_bits": 16384, "allowed_key_types": []}, []),
+        ({"plan_days": 30, "urgent_days": 7, "clock_offset_tolerance": 300, "plan_fraction": 0.12}, []),
+        ({"obsolete_tls_versions": ["SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2"]}, []),
+        ({"cipher_preset": "anssi"}, []),
+        ({"insecure_services": {"modbus": [502], "ftp": [21, 2121]}}, []),
+        ({"fail_when_unseen": {"all": 0.1, "wards": {"x": 1}}}, []),
+        # switched off, or beyond the floor
+        ({"weak_signature_hashes": []}, [("weak_signature_hashes", ["md2", "md4", "md5", "sha1"])]),
+        ({"weak_signature_hashes": ["md2", "md4", "md5"]}, [("weak_signature_hashes", ["sha1"])]),
+        ({"obsolete_tls_versions": ["SSLv2", "SSLv3"]}, [("obsolete_tls_versions", ["TLSv1.0", "TLSv1.1"])]),
+        ({"allowed_key_types": ["rsa", "dsa"]}, [("allowed_key_types", ["dsa"])]),
+        ({"insecure_services": {"http": None}}, [("insecure_services", ["http 80", "http 8080"])]),
+        ({"insecure_services": {"http": [80], "telnet": []}}, [("insecure_services", ["telnet 23", "http 8080"])]),
+        ({"fail_when_unseen": {"all": 1, "vantages": False}}, [("fail_when_unseen", ["all", "vantages"])]),
+        ({"cipher_preset": "legacy_device"}, [("cipher_preset", ["legacy_device"])]),
+        ({"plan_days": 29, "urgent_days": 7}, [("plan_days", 30)]),
+        ({"urgent_days": 6.9}, [("urgent_days", 7)]),
+        ({"plan_fraction": "1/11", "urgent_fraction": 0.029}, [("plan_fraction", 0.1), ("urgent_fraction", 0.03)]),
+        ({"clock_offset_tolerance": 300.5}, [("clock_offset_tolerance", 300)]),
+        ({"clock_agreement_slack": 61}, [("clock_agreement_slack", 60)]),
+        ({"min_rsa_bits": 2047}, [("min_rsa_bits", 2048)]),
+        ({"min_ec_bits": 223}, [("min_ec_bits", 224)]),
+        ({"observation_max_age_days": 32}, [("observation_max_age_days", 31)]),
+        ({"tls_failures_repeated": 51}, [("tls_failures_repeated", 50)]),
+        ({"config_backup_max_age_days": 731}, [("config_backup_max_age_days", 730)]),
+    ],
+)
+def test_a_weakened_policy_is_told(overrides: dict[str, Any], told: list[tuple[str, Any]]) -> None:
+    policy = load_policy(overrides)
+    found = weakened(policy)
+    assert [(item["key"], item.get("limit", item.get("entries"))) for item in found] == told
+    assert all(item["value"] == policy[item["key"]] for item in found)
+
+
+def test_each_key_says_what_would_weaken_it() -> None:
+    for key, spec in load_data("rules/policy").items():
+        assert "weak" in spec, f"{key}: from where on is it told? null if never"
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])
