@@ -25,26 +25,29 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.host_variables import HostVariables
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.collection import Observations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attestations import (
-    Attestations,
     load_attestation_file,
     load_attestations,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.files import decode_records
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waivers import (
-    Waivers,
-    load_waiver_file,
-    load_waivers,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.problems import Problem, sentence
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.unheard import strangers
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waivers import load_waiver_file, load_waivers
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.fleet import Fleet
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.folder import Destination, Preview, look_at
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.former import read_former
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.run import (
     LANGUAGES,
     Rules,
     build_report,
-    verdicts_in,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.staging import Staging
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.terminal import MOST_URGENT, fleet_table
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.told import (
+    breach_texts,
+    unseen_texts,
+    unused_rows,
+    weakened_texts,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import parse_instant
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
@@ -70,6 +73,10 @@ _DIFF_LINES = 200
 _NAMED = 10
 # Beyond it a file is refused as too large by its reader.
 _RECORD_FILE_LIMIT = 64 * 1024 * 1024
+_READERS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    "attestations": (load_attestations, load_attestation_file),
+    "waivers": (load_waivers, load_waiver_file),
+}
 
 
 class ReportError(ValueError):
@@ -98,23 +105,21 @@ class ActionModule(ActionBase):
         now = _now(options["now"])
         names, given = _devices(options["devices"], now)
         dest = look_at(options["dest"])
-        attestations, refused = _attestations(options["attestations"], dest)
-        waivers, refused_waivers = _waivers(options["waivers"], dest)
-        rules = Rules(
-            policy=load_policy(_plain(options["policy"])),
-            attestations=attestations,
-            waivers=waivers,
-            now=now,
-        )
-        mode = _mode(options["mode"])
-        hostvars = task_vars.get("hostvars", {})
+        mode, language, hostvars = _mode(options["mode"]), _language(options["language"]), task_vars.get("hostvars", {})
+        attestations, refused = _records("attestations", options["attestations"], dest, language)
+        waivers, refused_waivers = _records("waivers", options["waivers"], dest, language)
+        policy = load_policy(_plain(options["policy"]))
+        known = {*names, *hostvars}
+        groups = {*task_vars.get("groups", {}), *(group for card in given.values() for group in card.get("groups", ()))}
+        unknown = strangers(attestations, waivers, known, groups, now) if known else []
+        rules = Rules(policy, attestations, waivers, now, (*refused, *refused_waivers, *unknown))
         for name in names:
             if name not in given and name not in hostvars:
                 raise ReportError(
                     f"devices: '{visible(name, 100)}' is not in the inventory: correct the name, add the host, "
                     "or give the device as a dictionary."
                 )
-        former = verdicts_in(os.path.join(dest.path, "summary.json")) if self._task.diff else {}
+        former = read_former(os.path.join(dest.path, "summary.json"))
         checking = bool(self._task.check_mode)
         with Observations(set(names)) as observations:
             self._read(options["observations"], observations, dest)
@@ -126,16 +131,19 @@ class ActionModule(ActionBase):
                     options["language"],
                     out,
                     _plain(options["run_info"]),
-                    _teller(len(names), _language(options["language"])),
+                    former,
+                    _teller(len(names), language),
                 )
                 changed = out.commit()
             warnings = [*out.warnings, *fleet.warnings, *_strangers(observations.strangers)]
-            warnings += _refusals("attestations", refused) + _refusals("waivers", refused_waivers)
+            words = load_words(language)
+            warnings += _unused(fleet.unused, language)
+            warnings += [words.fill("terminal_weakened", text=text) for text in weakened_texts(fleet.weakened, words)]
         for text in warnings:
             display.warning(text)
         if not self._task.no_log:
-            self._show(fleet, _language(options["language"]), dest, changed, checking)
-        return self._result(fleet, options["language"], dest, changed, former)
+            self._show(fleet, language, dest, changed, checking)
+        return self._result(fleet, options["language"], dest, changed, former.verdicts)
 
     def _read(self, sources: Sequence[Any], observations: Observations, dest: Destination) -> None:
         for position, source in enumerate(sources):
@@ -168,6 +176,7 @@ class ActionModule(ActionBase):
         lines = [
             *fleet_table(rows, language, int(display.columns), colour, total=len(fleet.rows)),
             fleet.totals_text(words),
+            *unseen_texts(fleet.unseen, words),
             words.fill(key, path=visible(os.path.join(dest.path, "index.html"))),
         ]
         display.display("\n".join(lines))
@@ -176,6 +185,7 @@ class ActionModule(ActionBase):
         self, fleet: Fleet, language: str, dest: Destination, changed: bool, former: Mapping[str, str]
     ) -> dict[str, Any]:
         folder = f"{LANGUAGES[language][0]}/devices" if len(LANGUAGES[language]) > 1 else "devices"
+        words = load_words(_language(language))
         result: dict[str, Any] = {
             "changed": changed,
             "report": dest.path,
@@ -191,6 +201,12 @@ class ActionModule(ActionBase):
                 for row in fleet.rows
             ],
             "failing": fleet.failing(),
+            "unseen": {
+                **fleet.unseen.totals(),
+                "too_many": breach_texts(fleet.breaches(), words),
+            },
+            "policy_weakened": fleet.weakened,
+            "records_unused": unused_rows(fleet.unused),
         }
         if self._task.diff:
             result["diff"] = [_difference(former, fleet, dest)]
@@ -205,7 +221,9 @@ def _plain(value: Any) -> Any:
         raise ReportError("an option is nested too deeply to be read.") from None
 
 
-def _files_and_entries(name: str, given: Sequence[Any], dest: Destination) -> tuple[list[tuple[str, str]], list[Any]]:
+def _files_and_entries(
+    name: str, given: Sequence[Any], dest: Destination, language: str
+) -> tuple[list[tuple[str, str]], list[Any]]:
     """Return (path, text) of the files of a list, and its other entries."""
     files, entries = [], []
     for item in given:
@@ -219,7 +237,7 @@ def _files_and_entries(name: str, given: Sequence[Any], dest: Destination) -> tu
             )
         try:
             with open(path, "rb") as file:
-                files.append((str(item), decode_records(file.read(_RECORD_FILE_LIMIT))))
+                files.append((str(item), decode_records(file.read(_RECORD_FILE_LIMIT), str(item), language)))
         except OSError as error:
             raise ReportError(
                 f"{name}: '{path}' cannot be read ({error.strerror}): name a .csv or .yml file."
@@ -227,32 +245,25 @@ def _files_and_entries(name: str, given: Sequence[Any], dest: Destination) -> tu
     return files, entries
 
 
-def _attestations(given: Sequence[Any], dest: Destination) -> tuple[Attestations, list[str]]:
-    """Return the attestations of files and of the list, and what is said of lines that cannot be used."""
-    files, entries = _files_and_entries("attestations", given, dest)
-    found, refused = load_attestations(entries), []
+def _records(name: str, given: Sequence[Any], dest: Destination, language: str) -> tuple[Any, list[Problem]]:
+    """Return the attestations or waivers of files and of the list, and why lines of files are not used."""
+    load, load_file = _READERS[name]
+    files, entries = _files_and_entries(name, given, dest, language)
+    found, refused = load(entries), []
     for path, text in files:
-        more, problems = load_attestation_file(path, text)
+        more, problems = load_file(path, text, language)
         found = found.joined(more)
         refused += problems
     return found, refused
 
 
-def _waivers(given: Sequence[Any], dest: Destination) -> tuple[Waivers, list[str]]:
-    """Return the waivers of files and of the list, and what is said of lines that cannot be used."""
-    files, entries = _files_and_entries("waivers", given, dest)
-    found, refused = load_waivers(entries), []
-    for path, text in files:
-        more, problems = load_waiver_file(path, text)
-        found = found.joined(more)
-        refused += problems
-    return found, refused
-
-
-def _refusals(name: str, problems: Sequence[str]) -> list[str]:
-    shown = [f"{name}: this line is not used: {visible(problem, 300)}." for problem in problems[:_NAMED]]
+def _unused(problems: Sequence[Problem], language: str) -> list[str]:
+    """Return what the terminal says of records that count for nothing, each in the language of its file."""
+    shown = [
+        sentence("not_used", problem.language, {"problem": visible(problem, 300)}) for problem in problems[:_NAMED]
+    ]
     if len(problems) > _NAMED:
-        shown.append(f"{name}: {len(problems) - _NAMED} more lines are not used.")
+        shown.append(sentence("more", language, {"n": len(problems) - _NAMED}))
     return shown
 
 

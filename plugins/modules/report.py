@@ -52,13 +52,15 @@ options:
     default: {}
   attestations:
     description:
-      - What persons saw and signed for, where no probe can look. Each has C(check), C(device), C(result) (C(pass) or
-        C(fail)), C(by), C(on), C(until), and optionally C(endpoint) and C(note).
+      - What persons saw and signed for, where no probe can look. Each has C(check), C(device), C(result) (C(pass),
+        C(fail) or C(not_applicable)), C(by), C(on), C(until), and optionally C(endpoint) and C(note), which says why a
+        check does not apply.
       - An entry may also be the path of a file of them, C(.yml) (a list) or C(.csv) (with a line of titles, in
         French or English), such as C(attestations-to-fill.csv) of an earlier report, filled in and kept outside
         O(dest).
-      - A line of a file that cannot be used is left out, with a warning that names it. One whose C(until) is past
-        leaves its point not assessed.
+      - A line of a file that cannot be used, or that speaks of a device, check or endpoint that does not exist, is left
+        out, with a warning that names it, here and in the report. One whose C(until) is past leaves its point not
+        assessed. Of several in force, one that is C(fail) counts.
     type: list
     elements: raw
     default: []
@@ -67,6 +69,7 @@ options:
       - Failures that are accepted for a time. Each has C(check), C(device) or C(group) (of the inventory), C(reason),
         C(justification), C(approver), C(until), and optionally C(endpoint).
       - An entry may also be the path of a C(.yml) or C(.csv) file of them.
+      - Of several in force, the one that ends first counts.
       - A waived failure stays visible and counts apart. Another reason of the same check is a failure again.
     type: list
     elements: raw
@@ -170,7 +173,7 @@ index:
   type: str
   sample: /srv/audit/report/index.html
 totals:
-  description: Devices by verdict, findings by status, failures by severity.
+  description: Devices by verdict, findings by status, failures by severity, and consented devices that were not seen.
   returned: success
   type: dict
   sample:
@@ -178,6 +181,7 @@ totals:
     verdicts: {non_compliant: 1, incomplete: 1, compliant_with_waivers: 0, compliant: 0}
     findings: {pass: 15, fail: 2, not_applicable: 0, not_assessed: 19, waived: 0}
     failures: {critical: 1, high: 1, medium: 0, low: 0, info: 0}
+    unseen: {consented: 2, not_seen: 1, seen_last_time: 1}
 devices:
   description: Every device, aborted visits first, then the most urgent.
   returned: success
@@ -199,7 +203,32 @@ devices:
 failing:
   description:
     - The names of the devices that fail, by severity. A device stands under each severity that it has a failure of.
+    - C(not_visited) names the consented devices that were not seen, C(incomplete) those with that verdict.
   returned: success
   type: dict
-  sample: {critical: [echo-004], high: [echo-004], medium: [], low: []}
+  sample: {critical: [echo-004], high: [echo-004], medium: [], low: [], not_visited: [], incomplete: [echo-005]}
+unseen:
+  description:
+    - The number of C(consented) devices, of those C(not_seen), and of those that the report before had seen
+      (C(seen_last_time), none without such a report).
+    - C(too_many) says in sentences where that is more than C(fail_when_unseen) of the policy allows.
+  returned: success
+  type: dict
+  sample: {consented: 2, not_seen: 1, seen_last_time: 1, too_many: []}
+  version_added: "1.0.0"
+policy_weakened:
+  description: The rules that the policy switches off or softens beyond their floor.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{key: min_rsa_bits, value: 1024, limit: 2048}]
+  version_added: "1.0.0"
+records_unused:
+  description: Attestations and waivers that count for nothing, each with its place and why, in both languages.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - {where: "site.csv, line 3", reason: device_unknown, fr: "...", en: "..."}
+  version_added: "1.0.0"
 """

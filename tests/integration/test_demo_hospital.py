@@ -43,7 +43,7 @@ def _count_first(contacts: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", list(DEVICES))
 def test_each_device_fails_where_it_must_and_nowhere_else(audited: Run, name: str) -> None:
-    for status in ("fail", "waived"):
+    for status in ("fail", "waived", "not_applicable"):
         expected = {
             (f["check"], f["endpoint"], f["reason"], f["severity"])
             for f in DEVICES[name]["expect"]
@@ -67,6 +67,47 @@ def test_each_device_has_its_verdict_and_all_checks(audited: Run, name: str) -> 
     open_or_failed = set(DEVICES[name]["not_assessed"]) | {f["check"] for f in DEVICES[name]["expect"]}
     # A failing peer leaves the same check passing on the device's own endpoint.
     assert judged - open_or_failed == set(PLAN.checks) - open_or_failed
+
+
+def test_the_same_night_under_a_weakened_policy_says_so_everywhere(
+    audited: Run, hospital: Hospital, collections: Path, tmp_path: Path
+) -> None:
+    observations = [str(path) for path in (audited.folder / "report.observations").iterdir()]
+    run = run_audit(
+        hospital.inventory,
+        tmp_path,
+        "--tags",
+        "report",
+        variables={
+            "audit_observations": observations,
+            "audit_policy": {"obsolete_tls_versions": [], "clock_offset_tolerance": 3600},
+        },
+        collections=collections,
+    )
+    assert run.status == 0, run.output[-1500:]
+    weakened = run.summary()["run"]["policy_weakened"]
+    assert [item["key"] for item in weakened] == ["clock_offset_tolerance", "obsolete_tls_versions"]
+    # What it hides: these failed under the policy of the house.
+    assert not failing(run.devices()["holter-003"]) and failing(audited.devices()["holter-003"])
+    assert not failing(run.devices()["monitor-001"]) and failing(audited.devices()["monitor-001"])
+    assert "Weakened policy: obsolete_tls_versions" in run.said()
+    for page in run.report.rglob("*.html"):
+        assert "obsolete_tls_versions" in page.read_text(encoding="utf-8"), page
+    assert audited.summary()["run"]["policy_weakened"] == []
+
+
+def test_the_first_page_says_how_many_were_not_seen(audited: Run) -> None:
+    unseen = audited.summary()["totals"]["unseen"]
+    consented = [name for name, device in DEVICES.items() if PLAN.wards[device["ward"]]["consent"]]
+    assert unseen == {"consented": len(consented), "not_seen": 3, "seen_last_time": None}
+    assert {name for name, device in audited.devices().items() if not device["seen"]} == {
+        "bed-002",
+        "monitor-002",
+        "pump-002",
+        "ventilator-003",
+    }
+    assert f"3 of {len(consented)} devices that may be visited were not seen." in audited.said()
+    assert audited.summary()["run"]["records_unused"] == []
 
 
 def test_the_report_has_every_device_once_and_no_other(audited: Run) -> None:

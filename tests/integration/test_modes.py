@@ -66,6 +66,34 @@ def test_findings_fail_the_run_when_asked_with_the_devices_named(audit: Audit, t
     assert failing(below.devices()["analyser-002"])
 
 
+def test_a_closed_firewall_is_no_green_night(audit: Audit, hospital: Hospital) -> None:
+    run = audit("--limit", "bed-002,pump-002,ct-001")
+    assert run.status != 0
+    assert "too many devices were not seen" in run.said() and "2 of 3 devices were not seen" in run.said()
+    assert run.summary()["totals"]["unseen"] == {"consented": 3, "not_seen": 2, "seen_last_time": None}
+    # All of a vantage, whatever the share of all.
+    lonely = audit("--limit", "bed-002", report_language="fr", audit_policy={"fail_when_unseen": {"all": 1}})
+    assert lonely.status != 0
+    assert "Aucun dispositif du poste d'interrogation localhost n'a été vu" in lonely.said().replace("\u00a0", " ")
+    for rule in ({"all": 1}, {"all": 0.7, "wards": {"Soins de suite": 1}}):
+        fine = audit("--limit", "bed-002,pump-002,ct-001", audit_policy={"fail_when_unseen": rule})
+        assert fine.status == 0, fine.output
+    rule = {"all": 1, "wards": {"Soins de suite": 0}}
+    ward = audit("--limit", "bed-002,pump-002,ct-001", audit_policy={"fail_when_unseen": rule})
+    assert ward.status != 0 and "Ward Soins de suite: 1 of 1 devices were not seen" in ward.said()
+
+
+def test_devices_not_seen_or_incomplete_fail_the_run_when_asked(audit: Audit) -> None:
+    chosen = ("--limit", "bed-002,ct-001,mri-003")
+    run = audit(*chosen, audit_fail_on="not_visited")
+    assert run.status != 0 and "Devices that were not seen (1): bed-002" in run.said()
+    run = audit("--tags", "report", *chosen, audit_fail_on=["incomplete", "not_visited"])
+    assert run.status != 0
+    assert "Devices whose assessment is incomplete ; Devices that were not seen (2): bed-002, ct-001" in run.said()
+    run = audit("--tags", "report", *chosen, audit_fail_on=["never"])
+    assert run.status == 0, run.output
+
+
 def test_the_terminal_speaks_french_for_a_french_report(audit: Audit, three: Path) -> None:
     run = audit(inventory=three, report_language="fr", audit_fail_on="critical")
     assert "non conforme" in run.output.lower()

@@ -71,6 +71,8 @@ def _host_variables(plan: Plan, device: dict[str, Any], number: int) -> dict[str
         "device_criticality": device["criticality"],
         "device_inventory_number": f"DM-{number:05d}",
     }
+    if "has_label" in device:
+        variables["device_has_label"] = device["has_label"]
     peers = [plan.peer(name) for name in device.get("peers", [])]
     if peers:
         variables["device_peers"] = [

@@ -28,15 +28,17 @@ def write_records(plan: Plan, folder: Path, today: date) -> dict[str, Path]:
 
 def _attestations(devices: Iterable[Mapping[str, Any]], today: date) -> Iterable[dict[str, str]]:
     for device in devices:
-        for check in device.get("attested", []):
+        seen = dict.fromkeys(device.get("attested", []), ("pass", "vu lors de la maintenance préventive"))
+        without = {check: ("sans objet", why) for check, why in device.get("without_object", {}).items()}
+        for check, (result, note) in {**seen, **without}.items():
             yield {
                 "device": device["name"],
                 "check": check,
-                "result": "pass",
+                "result": result,
                 "by": "M. Bernard (biomédical)",
                 "on": (today - timedelta(days=10)).isoformat(),
                 "until": (today + timedelta(days=355)).isoformat(),
-                "note": "vu lors de la maintenance préventive",
+                "note": note,
             }
 
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,6 +21,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waiver
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report import run
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.fleet import Fleet
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.folder import look_at, sheet_name
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.former import read_former
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.run import (
     Rules,
     build_report,
@@ -248,17 +250,19 @@ def make(
     cards: Sequence[Mapping[str, Any]] | None = None,
     seen: Sequence[Mapping[str, Any]] = (),
     info: Mapping[str, Any] | None = None,
+    now: datetime = NOW,
     **policy: Any,
 ) -> tuple[Fleet, bool]:
     if cards is None:
         cards, seen = hospital()
+    former = read_former(str(dest / "summary.json"))
     with (
         Observations({device["name"] for device in cards}) as observations,
         Staging(look_at(str(dest))) as out,
     ):
         for position, entry in enumerate(seen):
             observations.add_entry(entry, position)
-        fleet = build_report(cards, observations, rules(**policy), language, out, info)
+        fleet = build_report(cards, observations, replace(rules(**policy), now=now), language, out, info, former)
         return fleet, out.commit()
 
 

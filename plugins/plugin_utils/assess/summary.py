@@ -65,8 +65,18 @@ def _next(findings: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     return {key: first.get(key) for key in ("check", "reason", "owner", "due", "endpoint")}
 
 
-def summarize_device(device: Mapping[str, Any], findings: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """One device's line of the summary, its findings included."""
+def summarize_device(
+    device: Mapping[str, Any],
+    findings: Iterable[Mapping[str, Any]],
+    *,
+    seen: bool | None = None,
+    seen_before: bool | None = None,
+    firmware: str | None = None,
+) -> dict[str, Any]:
+    """One device's line of the summary, its findings included.
+
+    seen, seen_before: whether the device answered in this run and in the one before; None where that is not known
+    """
     kept = list(findings)
     counts = dict.fromkeys(STATUSES, 0)
     worst: str | None = None
@@ -84,11 +94,14 @@ def summarize_device(device: Mapping[str, Any], findings: Iterable[Mapping[str, 
     return {
         "device": device["name"],
         "verdict": verdict_of(counts),
+        "seen": seen,
+        "seen_before": seen_before,
         "worst_severity": worst,
         "class": device.get("class"),
         "criticality": device.get("criticality"),
         "service": device.get("service"),
         "inventory_number": device.get("inventory_number"),
+        "firmware": firmware,
         "priority": device_priority(device, kept),
         "counts": counts,
         "next": _next(kept),

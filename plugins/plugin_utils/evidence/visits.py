@@ -68,7 +68,8 @@ def _context(observation: Mapping[str, Any], at: datetime | None) -> dict[str, A
     return context
 
 
-def _unusable(at: datetime | None, policy: Mapping[str, Any], now: datetime) -> str | None:
+def unusable(at: datetime | None, policy: Mapping[str, Any], now: datetime) -> str | None:
+    """Why an observation made then no longer counts; None where it does."""
     if at is None or at - now > _FUTURE_ALLOWED:
         return "observation_undated"
     if now - at > timedelta(days=policy["observation_max_age_days"]):
@@ -92,9 +93,9 @@ def device_visit(
         )
     at = observed_at(observation)
     context = _context(observation, at)
-    unusable = _unusable(at, policy, now)
-    if unusable:
-        return Visit({}, None, unusable, context)
+    lapsed = unusable(at, policy, now)
+    if lapsed:
+        return Visit({}, None, lapsed, context)
     outcome = observation.get("outcome")
     if outcome == "observed":
         return Visit(observation, at, "not_observed", context)

@@ -54,8 +54,9 @@ def csv_lines(row: Mapping[str, Any], said: Sequence[Said], words: Words) -> byt
         labels.verdict_label(row["verdict"], language),
     )
     start = ";".join(map(_field, device))
+    end = _field(guarded(row.get("firmware")))
     lines = [
-        f"{start};{_finding(finding['check'], finding['reason'], finding['due'], told, language)}\r\n"
+        f"{start};{_finding(finding['check'], finding['reason'], finding['due'], told, language)};{end}\r\n"
         for finding, told in zip(row["findings"], said, strict=True)
     ]
     return "".join(lines).encode("utf-8")

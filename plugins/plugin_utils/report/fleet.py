@@ -19,12 +19,21 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary
     order_key,
     was_aborted,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.unseen import Breach, Unseen
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import observed_at
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.problems import Problem
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.said import Said, due_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.sheet import SEVERITY_MARKS, VERDICT_MARKS
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.told import (
+    breach_texts,
+    unseen_texts,
+    unused_rows,
+    unused_texts,
+    weakened_texts,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.values import policy_value, traffic
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import OWNERS, SEVERITIES
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import describe_policy
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import describe_policy, weakened
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import labels, messages
@@ -92,9 +101,15 @@ class _Unassessed:
 class Fleet:
     """Collects the rows and totals of a report."""
 
-    def __init__(self, languages: Sequence[str], now: datetime) -> None:
+    def __init__(
+        self, languages: Sequence[str], now: datetime, policy: Mapping[str, Any], unused: Iterable[Problem] = ()
+    ) -> None:
         self.languages = tuple(languages)
         self._now = now
+        self.policy = policy
+        self.weakened = weakened(policy)
+        self.unseen = Unseen()
+        self.unused = list(unused)
         self.rows: list[FleetRow] = []
         self.totals = empty_totals()
         self.vantages: set[str] = set()
@@ -223,12 +238,22 @@ class Fleet:
     def finish(self) -> None:
         """Put the rows in the summary's order: aborted visits first, then the most urgent."""
         self.rows.sort(key=lambda row: row.order)
+        self.totals["unseen"] = self.unseen.totals()
+
+    def breaches(self) -> list[Breach]:
+        """Return of which groups more devices were not seen than the policy allows."""
+        return self.unseen.breaches(self.policy["fail_when_unseen"])
 
     def failing(self) -> dict[str, list[str]]:
-        """Return the names of devices by severity of the failures they have."""
-        return {severity: [row.device for row in self.rows if severity in row.failing] for severity in _FAILING}
+        """Return the names of devices by severity of the failures they have, those not seen and those incomplete."""
+        unseen = set(self.unseen.devices)
+        return {
+            **{severity: [row.device for row in self.rows if severity in row.failing] for severity in _FAILING},
+            "not_visited": [row.device for row in self.rows if row.device in unseen],
+            "incomplete": [row.device for row in self.rows if row.verdict == "incomplete"],
+        }
 
-    def run(self, policy: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, Any]:
+    def run(self, info: Mapping[str, Any]) -> dict[str, Any]:
         """Return what the summary tells about the run."""
         return {
             "generated_at": instant_text(self._now),
@@ -238,7 +263,9 @@ class Fleet:
             "first_observed_at": instant_text(self._start) if self._start else None,
             "last_observed_at": instant_text(self._end) if self._end else None,
             **self.traffic,
-            "policy": dict(policy),
+            "policy": dict(self.policy),
+            "policy_weakened": self.weakened,
+            "records_unused": unused_rows(self.unused),
             "info": dict(info),
         }
 
@@ -273,7 +300,7 @@ class Fleet:
             texts.append(traffic(self.traffic, words, "visit_cost"))
         return texts
 
-    def page(self, policy: Mapping[str, Any], info: Mapping[str, Any], words: Words) -> dict[str, Any]:
+    def page(self, info: Mapping[str, Any], words: Words) -> dict[str, Any]:
         """Return what the fleet page says, beside its rows."""
         verdicts, failures = self.totals["verdicts"], self.totals["failures"]
         return {
@@ -309,7 +336,11 @@ class Fleet:
             "authorities": self._authority_rows(words),
             "wards": self._ward_rows(words),
             "unassessed": self._unassessed_rows(words),
-            "policy": _policy_rows(policy, words),
+            "policy": _policy_rows(self.policy, words),
+            "weakened": weakened_texts(self.weakened, words),
+            "unseen": unseen_texts(self.unseen, words),
+            "breaches": breach_texts(self.breaches(), words),
+            "unused": unused_texts(self.unused, words),
         }
 
     def page_rows(self, words: Words) -> Iterator[PageRow] | None:

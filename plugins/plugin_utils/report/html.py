@@ -125,13 +125,16 @@ def _fleet_labels(language: str) -> tuple[Markup, str]:
     return _hashed("@media screen and (max-width:48rem){" + "".join(rules) + "}")
 
 
-def render_sheet(view: Any, *, file: str, other: str | None, as_of: str, words: Words) -> bytes:
+def render_sheet(
+    view: Any, *, file: str, other: str | None, as_of: str, words: Words, weakened: Sequence[str] = ()
+) -> bytes:
     """Return the page of one device.
 
     :param view: a Sheet (sheet.py)
     :param file: name of the sheet's file, the same in every language
     :param other: the other language of this report, if it has one
     :param as_of: the moment that the report speaks of, in words
+    :param weakened: what the policy switches off, a sentence each
     """
     sections = [
         ("todo", words["todo_title"]),
@@ -149,6 +152,7 @@ def render_sheet(view: Any, *, file: str, other: str | None, as_of: str, words: 
         file=file,
         other=other,
         as_of=as_of,
+        weakened=weakened,
     )
     return text.encode("utf-8")
 

@@ -25,8 +25,11 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary
     authorities_in_order,
     summarize_device,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.seen import counting, firmware, was_seen
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.collection import Observations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attestations import Attestations
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.problems import Problem
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.unheard import Unheard, unknown_limits
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waivers import Waivers
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.attestation_sheet import (
     sheet_head,
@@ -35,6 +38,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.attesta
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.csv import csv_head, csv_lines
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.fleet import Fleet
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.folder import TO_FILL, Preview, sheet_name
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.former import Former
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.html import (
     render_chooser,
     render_fleet,
@@ -42,6 +46,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.html im
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.said import say_all
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.sheet import sheet_view
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.told import weakened_texts
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import PEER, place_label
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
@@ -57,12 +62,13 @@ class FaultError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What devices are judged by."""
+    """What devices are judged by, and the records that are not used."""
 
     policy: Mapping[str, Any]
     attestations: Attestations
     waivers: Waivers
     now: datetime
+    unused: tuple[Problem, ...] = ()
 
 
 def to_json(value: Any) -> bytes:
@@ -109,6 +115,7 @@ def build_report(
     language: str,
     out: Preview,
     info: Mapping[str, Any] | None = None,
+    former: Former | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Fleet:
     """Write a whole report to ``out`` and return the fleet.
@@ -116,16 +123,20 @@ def build_report(
     :param cards: device cards; taken one by one, so they may be made as they are asked for
     :param language: fr, en or both
     :param info: what the caller wants said about the run, shown as it is
+    :param former: what the report before this one saw
     :param progress: called with the number of devices done, after each
     :raises FaultError: too many devices could not be judged
     """
     languages = LANGUAGES[language]
-    fleet = Fleet(languages, rules.now)
+    fleet = Fleet(languages, rules.now, rules.policy, rules.unused)
+    unheard = Unheard(rules.attestations, rules.waivers, rules.now)
+    seen_before = former.seen_before(rules.now) if former else {}
     with ExitStack() as stack:
         lines = _Spool(stack.enter_context(out.spool()))
         tables = {name: _Spool(stack.enter_context(out.spool())) for name in languages}
         for done, card in enumerate(cards, 1):
-            _write_device(card, observations, rules, fleet, out, lines, tables)
+            line = _write_device(card, observations, rules, fleet, seen_before.get(card["name"]), out, lines, tables)
+            fleet.unused += [*unheard.of(card["name"], line["findings"]), *unknown_limits(card)]
             progress(done)
         _check_judged(fleet)
         fleet.finish()
@@ -138,10 +149,12 @@ def _write_device(
     observations: Observations,
     rules: Rules,
     fleet: Fleet,
+    seen_before: bool | None,
     out: Preview,
     lines: _Spool,
     tables: Mapping[str, _Spool],
-) -> None:
+) -> dict[str, Any]:
+    """Write what a report says of one device; its line of the summary."""
     name = card["name"]
     own = observations.of(name)
     peers = [
@@ -152,7 +165,10 @@ def _write_device(
     ]
     seen = [*own, *(observation for _label, observation in peers)]
     findings = _judge(card, seen, rules, fleet)
-    line = summarize_device(card, findings)
+    counted = counting(own, name, rules.policy, rules.now)
+    answered = was_seen(counted)
+    line = summarize_device(card, findings, seen=answered, seen_before=seen_before, firmware=firmware(counted))
+    fleet.unseen.add(card, answered, seen_before)
     file = sheet_name(name)
     said = {language: say_all(findings, language) for language in fleet.languages}
     row = fleet.add(line, said, file, own)
@@ -160,10 +176,14 @@ def _write_device(
     for language, folder, other in _folders(fleet.languages):
         words = load_words(language)
         view = sheet_view(card, line, said[language], own, peers, rules.policy, rules.now, words)
-        page = render_sheet(view, file=file, other=other, as_of=words.date_time(rules.now), words=words)
+        weakened = weakened_texts(fleet.weakened, words)
+        page = render_sheet(
+            view, file=file, other=other, as_of=words.date_time(rules.now), weakened=weakened, words=words
+        )
         out.write(f"{folder}devices/{file}", page)
         row.places[language] = tables[language].keep(csv_lines(line, said[language], words))
         row.places[f"attest-{language}"] = tables[language].keep(sheet_lines(line, language))
+    return line
 
 
 def _judge(
@@ -217,7 +237,7 @@ def _write_fleet(
     parts = []
     for language, folder, other in _folders(fleet.languages):
         words = load_words(language)
-        page = fleet.page(rules.policy, info, words)
+        page = fleet.page(info, words)
         out.write_chunks(f"{folder}index.html", render_fleet(page, fleet.page_rows(words), other=other, words=words))
         out.write_chunks(f"{folder}findings.csv", _csv(fleet, language, tables[language]))
         out.write_chunks(f"{folder}{TO_FILL}", _attestation_sheet(fleet, language, tables[language]))
@@ -227,6 +247,9 @@ def _write_fleet(
                 "title": words["fleet_title"],
                 "texts": page["run_texts"],
                 "totals_text": page["totals_text"],
+                "weakened": page["weakened"],
+                "unseen": page["unseen"],
+                "weakened_title": words["weakened_title"],
                 "open": words["open_report"],
                 "confidential": words["confidential"],
             }
@@ -253,7 +276,7 @@ def _summary(fleet: Fleet, rules: Rules, info: Mapping[str, Any], lines: _Spool)
     head = {
         "schema_version": SCHEMA_VERSION,
         "generated_at": instant_text(rules.now),
-        "run": fleet.run(rules.policy, info),
+        "run": fleet.run(info),
         "authorities": authorities_in_order(fleet.authorities),
         "totals": fleet.totals,
     }
@@ -261,17 +284,3 @@ def _summary(fleet: Fleet, rules: Rules, info: Mapping[str, Any], lines: _Spool)
     for position, row in enumerate(fleet.rows):
         yield (b",\n" if position else b"\n") + lines.read(row.places["json"])
     yield b"\n]}\n"
-
-
-def verdicts_in(path: str) -> dict[str, str]:
-    """Return the verdicts of an earlier summary.json, device by device; empty where there is none to read."""
-    verdicts: dict[str, str] = {}
-    try:
-        with open(path, encoding="utf-8") as summary:
-            for line in summary:
-                if line.startswith('{"device":'):
-                    entry = json.loads(line.rstrip().rstrip(","))
-                    verdicts[str(entry["device"])] = str(entry["verdict"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return verdicts

@@ -95,7 +95,7 @@ class Unknown(NamedTuple):
 
 
 class Passed(NamedTuple):
-    """A check that holds."""
+    """A check that holds, or that has no object."""
 
     check: str
     where: str
@@ -116,6 +116,7 @@ class Sheet(NamedTuple):
     waived: list[Waived]
     unknown: tuple[Unknown, ...]
     passed: list[Passed]
+    without_object: list[Passed]
     certs: list[Certificate]
     visits: list[list[tuple[str, str]]]
 
@@ -160,17 +161,19 @@ def sheet_view(
     waived = [_waived(told) for told in by_status.get("waived", ())]
     unknown = _unknown(by_status.get("not_assessed", ()))
     passed = [_passed(group) for group in _alike(by_status.get("pass", ()))]
+    without_object = [_passed(group) for group in _alike(by_status.get("not_applicable", ()))]
     numbers = {
         "fail": len(todo),
         "waived": len(waived),
         "not_assessed": sum(len(group.checks) for group in unknown),
         "pass": len(passed),
+        "not_applicable": len(without_object),
     }
     return Sheet(
         name=visible(row["device"], 200),
         verdict=verdict_badge(row["verdict"], words.language),
         lead=_lead(numbers, words),
-        facts=_facts(card, words),
+        facts=_facts(card, row.get("firmware"), words),
         alert=_alert(card, observations, words),
         golden=_golden(zip(row["findings"], said, strict=True), words),
         todo=todo,
@@ -178,6 +181,7 @@ def sheet_view(
         waived=waived,
         unknown=unknown,
         passed=passed,
+        without_object=without_object,
         certs=certificates_seen(observations, peers, policy, now, words),
         visits=[_visit(observation, words) for observation in observations],
     )
@@ -190,7 +194,7 @@ def _lead(numbers: Mapping[str, int], words: Words) -> str:
     )
 
 
-def _facts(card: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
+def _facts(card: Mapping[str, Any], firmware: str | None, words: Words) -> list[tuple[str, str]]:
     in_use = card.get("in_use")
     facts = (
         ("fact_ward", card.get("service")),
@@ -200,6 +204,7 @@ def _facts(card: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
             labels.criticality_label(card["criticality"], words.language) if card.get("criticality") else None,
         ),
         ("fact_inventory", card.get("inventory_number")),
+        ("fact_firmware", firmware),
         ("fact_address", card.get("address")),
         ("fact_in_use", None if in_use is None else words["in_use"] if in_use else words["not_in_use"]),
     )

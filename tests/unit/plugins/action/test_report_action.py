@@ -163,7 +163,7 @@ def test_a_report_from_files_and_inventory(play: Play) -> None:
         assert result["devices"][0]["device"] == "echo-004"
         assert result["devices"][0]["verdict"] == "non_compliant"
         assert result["failing"]["high"] == ["echo-004"] or result["failing"]["critical"] == ["echo-004"]
-        assert set(result["failing"]) == {"critical", "high", "medium", "low"}
+        assert set(result["failing"]) == {"critical", "high", "medium", "low", "not_visited", "incomplete"}
     assert all(Path(device["sheet"]).is_file() for device in first["devices"])
     assert stat.S_IMODE((play.folder / "report").stat().st_mode) == 0o700
     french = (play.folder / "report" / "fr" / "index.html").read_text(encoding="utf-8")
@@ -353,7 +353,10 @@ def test_attestations_and_waivers_may_be_files(tmp_path: Path) -> None:
     (play.folder / "site.csv").write_text(
         "DM;Point de contrôle;Résultat;Par;Le;Jusqu'au\n"
         "echo-004;label;conforme;A. Martin;20/11/2026;20/11/2027\n"
-        "echo-004;lable;conforme;A. Martin;20/11/2026;20/11/2027\n",
+        "echo-004;lable;conforme;A. Martin;20/11/2026;20/11/2027\n"
+        "pompe-21;label;conforme;A. Martin;20/11/2026;31/12/9999\n"
+        "localhost;label;conforme;A. Martin;20/11/2026;20/11/2027\n"
+        "ehco-004;time_zone;non conforme;A. Martin;20/11/2026;20/11/2027\n",
         encoding="cp1252",
     )
     (play.folder / "waivers.yml").write_text(
@@ -363,7 +366,10 @@ def test_attestations_and_waivers_may_be_files(tmp_path: Path) -> None:
     [result], said = play.run([{"attestations": ["site.csv"], "waivers": ["waivers.yml"], "dest": "report"}])
     assert result["failed"] is False
     assert result["totals"]["findings"]["waived"] == 1
-    assert "site.csv, line 3.check: 'lable' is not known" in re.sub(r"\s+", " ", said)
+    said = re.sub(r"\s+", " ", said)
+    assert "site.csv, ligne 3, « Point de contrôle » : « lable » n'est pas connu ; vouliez-vous dire label ?" in said
+    assert "site.csv, ligne 6, « DM » : aucun DM ne s'appelle « ehco-004 » ; vouliez-vous dire" in said
+    assert [item["reason"] for item in result["records_unused"]] == ["not_known", "device_unknown"]
     summary = json.loads((play.folder / "report" / "summary.json").read_text(encoding="utf-8"))
     [echo] = [line for line in summary["devices"] if line["device"] == "echo-004"]
     [label] = [item for item in echo["findings"] if item["check"] == "label"]

@@ -104,10 +104,12 @@ def test_a_device_that_cannot_be_judged_does_not_take_the_fleet_with_it(
 def test_failing_names_each_device_under_each_severity(tmp_path: Path) -> None:
     fleet, _changed = make(tmp_path / "report", "en")
     failing = fleet.failing()
-    assert list(failing) == ["critical", "high", "medium", "low"]
+    assert list(failing) == ["critical", "high", "medium", "low", "not_visited", "incomplete"]
+    assert set(failing["not_visited"]) == {"moniteur-7", "pompe-21", "lit-118"}
+    assert {"moniteur-7", "pompe-21", "lit-118", "ecg-3", "irm-2", "scanner-1"} <= set(failing["incomplete"])
     assert "echo-004" in failing["critical"]
     assert "echo-004" in failing["high"]
-    assert "scanner-1" not in {name for names in failing.values() for name in names}
+    assert "scanner-1" not in {name for key, names in failing.items() if key != "incomplete" for name in names}
 
 
 def test_progress_is_told_device_by_device(tmp_path: Path) -> None:

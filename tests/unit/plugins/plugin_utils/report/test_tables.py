@@ -16,9 +16,7 @@ from unit.small_hospital import PLUGIN_UTILS, endpoint, hospital, summary, visit
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report import run
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.csv import guarded
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.run import (
-    verdicts_in,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.former import read_former
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import load_words
 
@@ -75,8 +73,8 @@ def test_the_summary_has_one_device_a_line_and_no_character_that_breaks_a_reader
         hospital()[0]
     )
     assert b"\\ud800" not in raw
-    assert verdicts_in(str(report / "summary.json"))["echo-004"] == "non_compliant"
-    assert verdicts_in(str(report / "nothing.json")) == {}
+    assert read_former(str(report / "summary.json")).verdicts["echo-004"] == "non_compliant"
+    assert read_former(str(report / "nothing.json")).verdicts == {}
 
 
 def test_numbers_that_json_does_not_have_become_null() -> None:

@@ -1,0 +1,52 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a device's observations counts, whether it was seen at all, and which firmware it told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import newest, observed_at, unusable
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_list, as_mapping, clean_text
+
+#: Endpoint outcomes that the device itself gave. A refusal, a reset or silence may as well be a firewall's.
+_ANSWERED = frozenset({"tls", "not_tls", "starttls_refused", "starttls_unavailable"})
+
+
+def counting(
+    observations: Sequence[Mapping[str, Any]], device: str, policy: Mapping[str, Any], now: datetime
+) -> list[Mapping[str, Any]]:
+    """The newest observation of each source, where it is neither too old nor undated."""
+    sources = dict.fromkeys(str(item.get("source", "network")) for item in observations)
+    found = (newest(observations, device, source) for source in sources)
+    return [item for item in found if item is not None and unusable(observed_at(item), policy, now) is None]
+
+
+def was_seen(counted: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the device answered, to a visit or to a login."""
+    return any(
+        _answered(item) if item.get("source", "network") == "network" else item.get("outcome") == "observed"
+        for item in counted
+    )
+
+
+def _answered(visit: Mapping[str, Any]) -> bool:
+    endpoints = [as_mapping(item) for item in as_list(visit.get("endpoints"))]
+    states = set(as_mapping(visit.get("ports")).values())
+    if any(item.get("outcome") in _ANSWERED for item in endpoints) or "open" in states:
+        return True
+    # Of a device that serves nothing, refused connections are all that there is to see.
+    return bool(as_mapping(visit.get("clock")).get("samples")) or (not endpoints and "closed" in states)
+
+
+def firmware(counted: Sequence[Mapping[str, Any]]) -> str | None:
+    """The firmware's version, as the latest login that could read it tells it."""
+    told = [
+        (str(item.get("finished_at") or item.get("started_at")), as_mapping(item.get("system")).get("firmware"))
+        for item in counted
+    ]
+    found = [(at, text) for at, text in told if isinstance(text, str) and text.strip()]
+    return clean_text(max(found, key=lambda item: item[0])[1].strip()) if found else None
