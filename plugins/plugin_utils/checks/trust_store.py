@@ -38,7 +38,9 @@ def _first_end(stores: Sequence[Mapping[str, Any]], roots: Sequence[str]) -> tup
         (end, fingerprint)
         for store in stores
         for value, day in zip(as_list(store.get("fingerprints_sha256")), as_list(store.get("ends_on")), strict=False)
-        if (fingerprint := plain_fingerprint(value)) in roots and (end := parse_limit(day, end_of_day=True)) is not None
+        if (fingerprint := plain_fingerprint(value)) is not None
+        and fingerprint in roots
+        and (end := parse_limit(day, end_of_day=True)) is not None
     ]
     return min(ends, default=None)
 
