@@ -23,7 +23,6 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.paths im
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import der
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.certificate import Certificate
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.signatures import key_facts
 
 # Key usage, RFC 5280 section 4.2.1.3: what TLS may use a server's key for, of which today's suites need the first.
 _DIGITAL_SIGNATURE = 0x80
@@ -56,6 +55,16 @@ REFUSED_BY = {
 }
 
 
+_ODDITIES = {
+    "serial_padded": "has a serial number that is written with needless zeros",
+    "version_without_extensions": "has extensions, which its version does not know",
+    "date_without_seconds": "has a date without seconds",
+    "date_form": "has a date with a fraction of a second or a time zone",
+    "curve_parameters": "has a key whose curve is written out instead of named",
+    "exponent": "has an RSA key with an exponent that protects nothing",
+}
+
+
 def client_problems(
     path: Path, sent: Sequence[Certificate], now: datetime, purpose: Purpose, anchored: bool
 ) -> Iterator[Problem]:
@@ -67,7 +76,8 @@ def client_problems(
         detail = f"{quoted(leaf.subject)} cannot be read in full: {exc}"
         yield Problem("not_assessed", "leaf_unreadable", detail, shown(leaf.subject))
     for position, link in enumerate(path):
-        yield from _odd_problems(link)
+        for cause in sorted(link.oddities):
+            yield _refused(link, cause, _ODDITIES[cause])
         if position and _PURPOSES[purpose] not in (_usages(link) or (_PURPOSES[purpose],)):
             yield _refused(link, "authority_purpose", f"is restricted to other purposes than a TLS {purpose}")
         if link is path[-1]:
@@ -133,27 +143,6 @@ def _flags(value: bytes) -> int:
 def _features(leaf: Certificate) -> list[int]:
     value = leaf.value(_TLS_FEATURE)
     return [der.integer(value[start:stop]) for _tag, _header, start, stop in der.members(value)] if value else []
-
-
-def _odd_problems(link: Certificate) -> Iterator[Problem]:
-    """What a strict reader refuses: of the fields that cannot be read the rules of the path tell."""
-    odd = link.oddities
-    if "serial_padded" in odd:
-        yield _refused(link, "serial_padded", "has a serial number that is written with needless zeros")
-    if "version" in odd:
-        yield _refused(link, "version_without_extensions", "has extensions, which its version does not know")
-    if "date_without_seconds" in odd:
-        yield _refused(link, "date_without_seconds", "has a date without seconds")
-    if "date_form" in odd:
-        yield _refused(link, "date_form", "has a date with a fraction of a second or a time zone")
-    try:
-        key = key_facts(link.spki)
-    except DerError:
-        return
-    if key.curve == "explicit":
-        yield _refused(link, "curve_parameters", "has a key whose curve is written out instead of named")
-    if key.exponent is not None and (key.exponent < 3 or not key.exponent & 1):
-        yield _refused(link, "exponent", f"has an RSA key with the exponent {key.exponent}")
 
 
 def _twin_problems(link: Certificate, sent: Sequence[Certificate], now: datetime) -> Iterator[Problem]:

@@ -51,8 +51,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.certifica
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import (
     CertificateSourceError,
-    describe_certificate,
     moment_text,
+    parts_of,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.names import NameKey, name_key
 
@@ -308,11 +308,11 @@ def _der_of(certificate: AnyCertificate) -> bytes:
 
 def _is_reversed(sent: Sequence[Certificate]) -> bool:
     """Whether an authority stands first and a certificate that it or another of the chain issued comes later."""
-    subjects = {certificate.subject_key for certificate in sent}
     try:
-        return sent[0].is_ca and any(
-            not certificate.is_ca and certificate.issuer_key in subjects for certificate in sent[1:]
-        )
+        if not sent[0].is_ca:
+            return False
+        subjects = {certificate.subject_key for certificate in sent}
+        return any(not certificate.is_ca and certificate.issuer_key in subjects for certificate in sent[1:])
     except DerError:
         return False
 
@@ -337,10 +337,9 @@ def _links(path: Path, sent: Sequence[Certificate], anchored: bool) -> list[dict
         roles[-1] = "anchor"
     elif len(path) > 1 and path[-1].subject_key == path[-1].issuer_key:
         roles[-1] = "root"
-    entries = [describe_certificate(link.der) for link in path]
     return [
-        {"role": role, "sent": link.der in ders, **{part: entry.get(part) for part in _TOLD_OF_LINK}}
-        for role, link, entry in zip(roles, path, entries, strict=True)
+        {"role": role, "sent": link.der in ders, **parts_of(link.der, _TOLD_OF_LINK)}
+        for role, link in zip(roles, path, strict=True)
     ]
 
 

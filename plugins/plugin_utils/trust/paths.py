@@ -96,9 +96,8 @@ class PathFinder:
             return
         issuers, cause = self._issuers(last, walk)
         # An authority is its name and its key: its other certificates lead nowhere new.
-        seen = {(certificate.subject_key, certificate.spki) for certificate in path}
         onward = [
-            issuer for issuer in issuers if (issuer.subject_key, issuer.spki) not in seen or self.is_anchor(issuer)
+            issuer for issuer in issuers if self.is_anchor(issuer) or not any(_is_same(issuer, one) for one in path)
         ]
         if not onward:
             walk.findings.dead_ends.append(DeadEnd(path, cause))
@@ -115,10 +114,9 @@ class PathFinder:
             return [], "issuer_unknown"
         issuers: list[Certificate] = []
         causes: set[str] = set()
-        by_fit = sorted(
-            ((fit(certificate, candidate), candidate) for candidate in candidates.values()),
-            key=lambda pair: (pair[1].der not in self._anchors, pair[0]),
-        )
+        by_fit = [(fit(certificate, candidate), candidate) for candidate in candidates.values()]
+        if len(by_fit) > 1:
+            by_fit.sort(key=lambda pair: (pair[1].der not in self._anchors, pair[0]))
         for match, candidate in by_fit:
             if issuers and match == CONTRADICTS:
                 continue
@@ -185,6 +183,10 @@ def is_signed_by(certificate: Certificate, issuer: Certificate) -> bool | None:
     except DerError:
         return False
     return signatures.verify(issuer.spki, certificate.signature_algorithm, certificate.tbs, signature)
+
+
+def _is_same(one: Certificate, other: Certificate) -> bool:
+    return one.spki == other.spki and one.subject_key == other.subject_key
 
 
 def _by_subject(certificates: Iterable[Certificate]) -> dict[NameKey, list[Certificate]]:

@@ -16,6 +16,7 @@ from datetime import datetime
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import der
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.der import DerError
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.names import NameKey, name_attributes, name_key
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.signatures import key_facts
 
 # No real certificate comes near; a bound keeps the time spent on a hostile one small.
 MAX_CERTIFICATE_BYTES = 65536
@@ -102,29 +103,27 @@ class Certificate:
 
     @functools.cached_property
     def not_before(self) -> datetime:
-        tag, start, stop = self._validity_bounds()[0]
-        return der.time(tag, self.validity[start:stop])
+        return der.time(*self._dates[0])
 
     @functools.cached_property
     def not_after(self) -> datetime:
-        tag, start, stop = self._validity_bounds()[1]
-        return der.time(tag, self.validity[start:stop])
+        return der.time(*self._dates[1])
 
     @functools.cached_property
     def oddities(self) -> frozenset[str]:
         """What is read here and refused by stricter readers, fields that cannot be read left aside.
 
-        serial_padded, version (extensions in a certificate of version 1 or 2, RFC 5280 section 4.1.2.9),
-        date_without_seconds, date_form (a fraction of a second or a time zone, section 4.1.2.5).
+        serial_padded, version_without_extensions (and there are some: RFC 5280 section 4.1.2.9), date_without_seconds,
+        date_form (a fraction of a second or a time zone, section 4.1.2.5), curve_parameters (instead of a name),
+        exponent (of an RSA key: even, or 1).
         """
         found = set()
         if self.serial_padded:
             found.add("serial_padded")
         if self.extensions and self.version in (1, 2):
-            found.add("version")
+            found.add("version_without_extensions")
         try:
-            for tag, start, stop in self._validity_bounds():
-                content = self.validity[start:stop]
+            for tag, content in self._dates:
                 strict = 13 if tag == der.UTC_TIME else 15
                 if content[-1:] != b"Z" or len(content) > strict:
                     found.add("date_form")
@@ -132,10 +131,20 @@ class Certificate:
                     found.add("date_without_seconds")
         except DerError:
             pass
+        try:
+            key = key_facts(self.spki)
+        except DerError:
+            return frozenset(found)
+        if key.curve == "explicit":
+            found.add("curve_parameters")
+        if key.exponent is not None and (key.exponent < 3 or not key.exponent & 1):
+            found.add("exponent")
         return frozenset(found)
 
-    def _validity_bounds(self) -> list[tuple[int, int, int]]:
-        found = [(tag, start, stop) for tag, _header, start, stop in der.members(self.validity)]
+    @functools.cached_property
+    def _dates(self) -> list[tuple[int, bytes]]:
+        """Tag and content of the two dates."""
+        found = [(tag, self.validity[start:stop]) for tag, _header, start, stop in der.members(self.validity)]
         if len(found) != 2:
             raise DerError("validity without two dates")
         return found
@@ -170,12 +179,16 @@ class Certificate:
 
     def may(self, usage: int) -> bool:
         """Whether the key usage allows `usage` (a mask of the first byte); without the extension all is allowed."""
+        return bool(self._key_usage & usage)
+
+    @functools.cached_property
+    def _key_usage(self) -> int:
         value = self.value(KEY_USAGE)
         if value is None:
-            return True
+            return 0xFF
         start, stop = der.expect(value, 0, len(value), der.BIT_STRING)
         flags = der.bits(value[start:stop])
-        return bool(flags and flags[0] & usage)
+        return flags[0] if flags else 0
 
     @functools.cached_property
     def extended_key_usages(self) -> frozenset[bytes] | None:
@@ -197,7 +210,9 @@ class Certificate:
         value = self.value(AUTHORITY_KEY_IDENTIFIER)
         if value is None:
             return None
-        key_id, issuers, serial = None, frozenset[NameKey](), None
+        key_id: bytes | None = None
+        serial: int | None = None
+        issuers: frozenset[NameKey] = frozenset()
         for tag, _header, start, stop in der.members(value):
             if tag == 0x80:
                 key_id = value[start:stop]

@@ -56,14 +56,23 @@ def describe_certificate(data: bytes) -> dict[str, Any]:
     "extensions" (a broken or repeated one), "version" or "trailing_data" where the frame itself is faulty. `unreadable`
     is absent from a sound certificate. What is no certificate at all is {"error", "fingerprint_sha256", "pem"}.
     """
-    data = bytes(data)
-    entry = dict(_describe(data) if len(data) <= MAX_CACHED_BYTES else _describe.__wrapped__(data))
+    entry = dict(_remembered(bytes(data)))
     if "error" not in entry:
         entry["key"] = dict(entry["key"])
         entry["names"] = {kind: list(names) for kind, names in entry["names"].items()}
         if "unreadable" in entry:
             entry["unreadable"] = list(entry["unreadable"])
     return entry
+
+
+def parts_of(data: bytes, parts: Sequence[str]) -> dict[str, Any]:
+    """Some parts of a certificate's description; None for those that it has not."""
+    entry = _remembered(data)
+    return {part: dict(value) if isinstance(value := entry.get(part), dict) else value for part in parts}
+
+
+def _remembered(data: bytes) -> dict[str, Any]:
+    return _describe(data) if len(data) <= MAX_CACHED_BYTES else _describe.__wrapped__(data)
 
 
 @functools.lru_cache(maxsize=1024)

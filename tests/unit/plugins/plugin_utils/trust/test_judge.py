@@ -700,6 +700,35 @@ CASES: dict[str, Case] = {
         )
         for what, bound in UNREADABLE_BOUNDS.items()
     },
+    "a self-issued certificate of the device is bound": Case(
+        "bad_signature/name_constraints",
+        [ROOT],
+        [pki.make("Bound", DNS_BOUND, label="device of that name", dns=["a.autre.example"]), DNS_BOUND],
+    ),
+    "a form that is not judged beside one that is excluded": Case(
+        "bad_signature/name_constraints",
+        [ROOT],
+        constrained(
+            name_constraints([x509.UniformResourceIdentifier("a.b")], [x509.DNSName("dmz.hopital.example")]),
+            extra=[
+                (
+                    x509.SubjectAlternativeName(
+                        [x509.UniformResourceIdentifier("https://c.d/"), x509.DNSName("x.dmz.hopital.example")]
+                    ),
+                    False,
+                )
+            ],
+        ),
+    ),
+    "a form that is not judged, used and permitted": Case(
+        "not_assessed/name_constraints_unsupported",
+        [ROOT],
+        constrained(
+            URI_BOUND,
+            dns=[],
+            extra=[(x509.SubjectAlternativeName([x509.UniformResourceIdentifier("https://hopital.example/")]), False)],
+        ),
+    ),
     "a self-issued link is not bound": Case(
         "trusted/anchor_reached",
         [pki.make("Root", ca=True, extra=[OTHER_DIRECTORY])],
@@ -1009,6 +1038,8 @@ def test_an_anchor_that_strict_readers_refuse_is_trusted() -> None:
         ("rsa1024", "sha1"),
         ("p256", "sha1"),
         ("p384", "sha256"),
+        ("p384", "sha384"),
+        ("p521", "sha384"),
         ("p521", "sha512"),
         ("dsa1024", "sha1"),
         ("dsa2048", "sha256"),
