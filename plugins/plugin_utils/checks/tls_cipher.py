@@ -63,9 +63,7 @@ def _small_group(name: str | None, limits: Mapping[str, Any]) -> bool:
     return bool(bits < limits["min_ec_bits"])
 
 
-def _is_outdated(suite: str, given: bool, refused: Iterable[str]) -> bool:
-    """Whether a suite has one of the flaws that the preset refuses; `given`: a usual client is given it."""
-    flaws = {**_OUTDATED, **_GIVEN} if given else _OUTDATED
+def _has_flaw(suite: str, flaws: Mapping[str, re.Pattern[str]], refused: Iterable[str]) -> bool:
     return any(flaws[flaw].search(suite) for flaw in refused if flaw in flaws)
 
 
@@ -101,12 +99,17 @@ def judge_cipher(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
         suites = [suite for suite in found if pattern.search(suite)]
         if suites:
             return Verdict(reason, {**observed, "suites": suites[:MAX_ITEMS]}, expected)
-    outdated = [suite for suite in found if _is_outdated(suite, suite == observed["cipher"], limits["refused"])]
+    outdated = [suite for suite in found if _has_flaw(suite, _OUTDATED, limits["refused"])]
+    given = _has_flaw(observed["cipher"] or "", _GIVEN, limits["refused"])
+    # Our hellos lead with what costs the device least: only a whole handshake is what a usual client is given.
+    if given and facts.told("handshake") == "completed":
+        outdated.append(observed["cipher"])
+        given = False
     if outdated:
         return Verdict("cipher_outdated", {**observed, "suites": outdated[:MAX_ITEMS]}, expected)
     if _small_group(group, limits):
         return Verdict("group_too_small", observed, expected)
-    if not any(suite.startswith("TLS_") for suite in found) or weak == "undetermined":
+    if given or not any(suite.startswith("TLS_") for suite in found) or weak == "undetermined":
         unsteady = facts.told("answers_unsteadily") is True
         return Verdict("answers_unsteadily" if unsteady else "cipher_undetermined", observed, expected)
     return Verdict("cipher_sound", observed, expected)
