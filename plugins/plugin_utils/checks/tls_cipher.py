@@ -103,7 +103,7 @@ def judge_cipher(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
     given = _has_flaw(observed["cipher"] or "", _GIVEN, limits["refused"])
     # Our hellos lead with what costs the device least: only a whole handshake is what a usual client is given.
     if given and facts.told("handshake") == "completed":
-        outdated.append(observed["cipher"])
+        outdated = list(dict.fromkeys([*outdated, str(observed["cipher"])]))
         given = False
     if outdated:
         return Verdict("cipher_outdated", {**observed, "suites": outdated[:MAX_ITEMS]}, expected)
