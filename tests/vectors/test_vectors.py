@@ -68,7 +68,8 @@ def chain(leaf: bytes) -> list[bytes]:
     """A leaf with every authority of PKITS that bears the name of an issuer, as a server that sends too much."""
     authorities = [data for name, data in CERTIFICATES.items() if not name.endswith("EE") and data != ANCHOR]
     found, wanted = [leaf], [parse_certificate(leaf).issuer_key]
-    for name in wanted:
+    while wanted:
+        name = wanted.pop(0)
         for data in authorities:
             certificate = parse_certificate(data)
             if certificate.subject_key == name and data not in found:
