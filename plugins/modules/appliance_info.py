@@ -122,7 +122,6 @@ statistics:
     outcomes: {observed: 2, unreachable: 1, skipped: 0, aborted: 0}
 """
 
-import platform
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -160,7 +159,6 @@ def main() -> None:
     module.exit_json(
         changed=False,
         answers=packed(asked),
-        vantage_host=platform.node(),
         vantage_clock={"started": started, "finished": time.time()},
     )
 

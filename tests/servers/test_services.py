@@ -54,13 +54,14 @@ def test_every_service_is_brought_to_tls_and_every_refusal_is_told(
     name, ports = server
     for port_name, said in EXPECTED[name].items():
         service = port_name.split()[0]
-        seen = probe(ports[port_name], service, [pki.NAME], depth="handshake", timeout=10.0)
+        seen = probe(ports[port_name], service, [pki.NAME], timeout=10.0)
         if said is None:
             assert (port_name, seen["outcome"], seen["handshake"]) == (port_name, "tls", "completed")
             assert seen["chain"] == list(files.ders), port_name
             assert accepted(seen)[-2:] == ["TLSv1.2", "TLSv1.3"], port_name
             assert set(statuses(seen).values()) == {"accepted", "refused"}, port_name
-            assert seen["connections"] <= len(accepted(seen)) + 3
+            # One that hangs up on old versions gets a control, after each of them was asked for itself.
+            assert seen["connections"] <= len(accepted(seen)) + 2 + 2 * (seen["answers_unsteadily"] is False)
             assert seen["error"] is None
         else:
             # RFC 3207, section 4: 454 is said of a while, not of the server.
@@ -77,9 +78,7 @@ def test_dicom(files: Credentials, tmp_path: Path) -> None:
     except Unavailable as why:
         pytest.skip(str(why))
     try:
-        seen: dict[str, dict[str, Any]] = {
-            name: probe(port, "dicom", [pki.NAME], depth="handshake") for name, port in ports.items()
-        }
+        seen: dict[str, dict[str, Any]] = {name: probe(port, "dicom", [pki.NAME]) for name, port in ports.items()}
     finally:
         running.__exit__(None, None, None)
     assert seen["dicom"]["handshake"] == "completed" and seen["dicom"]["client_certificate"] == "not_requested"

@@ -14,24 +14,23 @@ the visit's last handshake, or `ask_control`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.asker import (
+    NO_COMMON_SUITE,
+    NOTHING_IN_COMMON,
+    Ask,
+    Asker,
+    Rest,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.exchange import Answer
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.facts import Negotiated, VersionFact, WalkFacts
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.facts import VersionFact, WalkFacts
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.hello import (
-    ClientHello,
-    can_be_server_name,
     client_hello,
-    further_hellos,
     sslv2_client_hello,
     weak_hello,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.key_exchange import KeyExchange, group_name
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.random_clock import looks_like_a_clock
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.suites import WEAK, key_of
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.suites import WEAK
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import (
-    HANDSHAKE_FAILURE,
-    INSUFFICIENT_SECURITY,
     PROTOCOL_VERSION,
     SSLV2,
     SSLV3,
@@ -43,21 +42,13 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire impor
     WALK_ORDER,
 )
 
-#: ask(hello, whole, sslv2) -> Answer, on a connection of its own
-Ask = Callable[[bytes, bool, bool], Awaitable[Answer]]
-#: rest() gives a limiter time to forget us
-Rest = Callable[[], Awaitable[None]]
-
 #: How many of the declared names are tried where a server knows none of the first.
 _NAMES_TRIED = 3
-#: Alerts that may only say "no suite in common".
-_NO_COMMON_SUITE = (HANDSHAKE_FAILURE, INSUFFICIENT_SECURITY)
-_NOTHING_IN_COMMON = tuple(f"alert:{alert}" for alert in _NO_COMMON_SUITE)
 _NOT_ABOUT_VERSIONS = ("not_tls", "starttls_refused", "starttls_unavailable")
 _CUT = ("reset", "eof")
 
 
-class TlsWalk:
+class TlsWalk(Asker):
     """One walk on one endpoint.
 
     `names`: what may be sent as SNI, in order; `nameless`: clients of this service usually send none, so that the
@@ -74,24 +65,11 @@ class TlsWalk:
         nameless: bool = False,
         confirm_clock: bool = False,
     ) -> None:
-        self._ask = ask
-        self._rest = rest
-        self.names = tuple(name for name in names if can_be_server_name(name))
-        self._quick = depth == "quick"
+        super().__init__(ask, rest, names, depth == "quick", nameless)
         self._thorough = depth == "thorough"
         self._confirm_clock = confirm_clock and not self._quick
-        #: The first hello goes without a name.
-        self._nameless = nameless and not self._quick
-        #: Old stacks that stumble over extensions get hellos without, for the rest of the walk.
-        self._bare = False
-        self._rested = False
         #: The newest old version that was cut with extensions: perhaps because of them.
         self._doubted: int | None = None
-        #: by version: what the server chose, and what the last hello for it offered
-        self._suites: dict[int, int] = {}
-        self._offered: dict[int, tuple[int, ...]] = {}
-        self._control: bytes | None = None
-        self.facts = WalkFacts(server_name=self.names[0] if self.names else None)
 
     async def run(self) -> WalkFacts:
         """Walk. Exceptions of `ask` (breaker, budget, no connection) pass through; the facts stay."""
@@ -107,12 +85,16 @@ class TlsWalk:
             if not self._quick:
                 await self._ask_newest()
                 await self._ask_clock_again()
+                if self._thorough:
+                    await self._ask_elliptic()
             await self._descend()
         await self._ask_sslv2()
         if facts.spoke_tls:
             self._infer_skipped()
             if self._thorough:
                 await self._ask_weak()
+            elif not self._quick:
+                await self._ask_elliptic()
         return facts
 
     # -- the first ServerHello
@@ -125,7 +107,7 @@ class TlsWalk:
             if answer.kind != "alert" or answer.alert == UNRECOGNIZED_NAME:
                 return answer
         newest = await self._offer_newest()
-        if newest.kind == "alert" and newest.alert in _NO_COMMON_SUITE and not self._quick:
+        if newest.kind == "alert" and newest.alert in NO_COMMON_SUITE and not self._quick:
             newest = await self._offer_further(TLS13)
         return newest if newest.kind == "server_hello" else answer
 
@@ -213,16 +195,25 @@ class TlsWalk:
         elliptic = bool(facts.shown) and facts.shown[0].key == "ecdsa"
         if facts.status(TLS13) == "accepted":
             if elliptic and facts.status(TLS12) == "accepted":
-                await self._send_for_key("rsa", self._name(TLS12))
+                await self._send_for_key("rsa", facts.server_name)
         elif TLS13 not in facts.statuses and not self._bare:
             await self._offer_newest("rsa" if elliptic else "any")
-        if self._thorough and not elliptic and facts.status(TLS12) == "accepted":
-            await self._send_for_key("ecdsa", self._name(TLS12))
+
+    async def _ask_elliptic(self) -> None:
+        """ECDSA alone, where RSA was shown: the last handshake asks for it first, but a server may have its own order.
+
+        Left out where the control of a cut must come next, and where TLS 1.3 had to be asked for: four are enough.
+        """
+        facts = self.facts
+        spent = bool(facts.unconfirmed) or facts.evidence(TLS13) != "inferred"
+        rsa = bool(facts.shown) and facts.shown[0].key == "rsa"
+        if rsa and facts.status(TLS12) == "accepted" and not self._bare and (self._thorough or not spent):
+            await self._send_for_key("ecdsa", facts.server_name)
 
     async def _offer_newest(self, key: str = "any") -> Answer:
         """TLS 1.3, with the name; and once more without, where the first hellos went without and were understood."""
         answer = await self._offer(TLS13, key)
-        if key != "any" and answer.alert in _NO_COMMON_SUITE:
+        if key != "any" and answer.alert in NO_COMMON_SUITE:
             return answer
         if self._nameless and self.facts.server_name is not None and answer.kind in ("alert", *_CUT):
             name, self.facts.server_name = self.facts.server_name, None
@@ -281,12 +272,12 @@ class TlsWalk:
     def _is_cut(self, version: int) -> bool:
         """Whether the last answer said neither yes nor no, and was no silence."""
         fact = self.facts.statuses[version]
-        return (fact.status == "undetermined" and fact.evidence in _NOTHING_IN_COMMON) or (
+        return (fact.status == "undetermined" and fact.evidence in NOTHING_IN_COMMON) or (
             fact.status == "refused" and version in self.facts.unconfirmed
         )
 
     async def _ask_version(self, version: int) -> Answer:
-        if version == TLS12 and self.facts.evidence(TLS12) in _NOTHING_IN_COMMON and not self._quick:
+        if version == TLS12 and self.facts.evidence(TLS12) in NOTHING_IN_COMMON and not self._quick:
             return await self._offer_further(TLS12)
         answer = await self._offer(version)
         if self._quick or not self._is_cut(version):
@@ -315,11 +306,6 @@ class TlsWalk:
                 # It was the form of the hello: the last handshake goes without the name.
                 self.facts.server_name = None
 
-    async def _rest_once(self) -> None:
-        if not self._rested:
-            self._rested = True
-            await self._rest()
-
     async def _ask_sslv2(self) -> None:
         """SSLv2 has a hello of its own: sent last, and only where something as old was seen, or nothing at all."""
         facts = self.facts
@@ -331,7 +317,8 @@ class TlsWalk:
         nothing = last is not None and last.kind in ("alert", *_CUT) and last.alert != UNRECOGNIZED_NAME
         if self._quick or not (old or nothing):
             return
-        answer = await self._ask(sslv2_client_hello(), False, True)
+        hello = sslv2_client_hello()
+        answer = await self._ask(hello, False, True)
         undetermined = answer.kind in ("starttls_refused", "starttls_unavailable")
         facts.statuses[SSLV2] = VersionFact("undetermined" if undetermined else "refused", answer.evidence)
         if answer.alert != PROTOCOL_VERSION:
@@ -339,6 +326,8 @@ class TlsWalk:
         if answer.sslv2 is not None:
             if answer.sslv2.cipher_kinds:
                 facts.statuses[SSLV2] = VersionFact("accepted", "server_hello")
+                facts.unconfirmed.discard(SSLV2)
+                self._control = self._control or (hello, True)
             if facts.chain is None and answer.sslv2.certificate is not None:
                 facts.show(SSLV2, "any", None, (answer.sslv2.certificate,))
 
@@ -357,7 +346,7 @@ class TlsWalk:
             )
             return
         facts.weak = VersionFact("undetermined" if answer.kind == "silence" else "refused", answer.evidence)
-        if answer.alert not in _NO_COMMON_SUITE:
+        if answer.alert not in NO_COMMON_SUITE:
             facts.unconfirmed.add(facts.WEAK)
 
     async def _ask_clock_again(self) -> None:
@@ -367,12 +356,6 @@ class TlsWalk:
             await self._send(client_hello(versions[0], facts.server_name, self._bare).sent, facts.server_name)
 
     # -- after the walk
-
-    async def ask_control(self) -> bool:
-        """Send a hello that was answered before once more: whether it is answered again."""
-        if self._control is None:
-            return False
-        return (await self._ask(self._control, False, False)).kind == "server_hello"
 
     async def ask_group(self) -> int | None:
         """The group that a server of TLS 1.3 wants, by the hello that offers no key share."""
@@ -389,104 +372,3 @@ class TlsWalk:
     async def ask_key(self, key: str, server_name: str | None) -> None:
         """One hello for one kind of key alone, with a name (or without) that it was not asked with."""
         await self._send_for_key(key, server_name)
-
-    # -- one hello
-
-    async def _send_for_key(self, key: str, name: str | None) -> None:
-        await self._send(client_hello(TLS12, name, key=key).sent, name)
-
-    def _name(self, version: int) -> str | None:
-        """The name that a hello carries: none in the first ones of a service whose clients send none."""
-        return None if self._nameless and version == TLS12 else self.facts.server_name
-
-    async def _offer(self, version: int, key: str = "any") -> Answer:
-        """Ask for `version` or lower, and write down what the answer says."""
-        name = self._name(version)
-        hello = client_hello(version, name, self._bare, self._quick, key)
-        self._offered[version] = hello.suites
-        answer = await self._send(hello.sent, name)
-        self._record(version, answer, complete=self._is_complete(version, hello, key))
-        return answer
-
-    def _is_complete(self, version: int, hello: ClientHello, key: str) -> bool:
-        """Whether "no suite in common" is a refusal of this version: what newer versions took never says so."""
-        if version == TLS13 and key != "any":
-            # A server of TLS 1.3 would have chosen it, and not missed the older suites that were left out.
-            return True
-        older = {suite for spoken, suite in self._suites.items() if spoken < version}
-        return (version < TLS12 and hello.complete) or not older.isdisjoint(hello.suites)
-
-    async def _offer_further(self, version: int) -> Answer:
-        name = self._name(version)
-        for hello in further_hellos(version, name):
-            answer = await self._send(hello, name)
-            if answer.kind != "alert" or answer.alert not in _NO_COMMON_SUITE:
-                break
-        self._record(version, answer, complete=True)
-        return answer
-
-    async def _send(self, hello: bytes, name: str | None = None) -> Answer:
-        facts = self.facts
-        answer = await self._ask(hello, not self._quick or facts.chain is None, False)
-        facts.last = answer
-        if answer.hello is None:
-            return answer
-        self._control = hello
-        spoken, exchange = answer.hello, answer.key_exchange or KeyExchange()
-        self._suites[spoken.version] = spoken.cipher
-        if spoken.version < TLS13:
-            facts.randoms.append((answer.at, spoken.random))
-        number = exchange.group_number or spoken.group
-        group = exchange.group or group_name(spoken.group)
-        facts.agree(Negotiated(spoken.version, spoken.cipher, group, number, exchange.signature))
-        facts.show(spoken.version, key_of(spoken.cipher), name, answer.chain)
-        if answer.certificate_requested is not None:
-            facts.certificate_requested = bool(facts.certificate_requested) or answer.certificate_requested
-        return answer
-
-    def _record(self, offered: int, answer: Answer, complete: bool) -> None:
-        """Write what a hello that offered `offered` and all below says of each version.
-
-        `complete`: every suite of the version was offered, so that "no common suite" is a refusal.
-        """
-        facts = self.facts
-        if answer.hello is None:
-            self._record_refusal(offered, answer, complete)
-            return
-        statuses, spoken = facts.statuses, answer.hello.version
-        statuses[spoken] = VersionFact("accepted", "server_hello", answer.hello.cipher)
-        facts.unconfirmed.discard(spoken)
-        for version, fact in statuses.items():
-            # "No suite in common", said to a hello that did offer what an older version takes: it was the version.
-            taken = answer.hello.cipher in self._offered.get(version, ())
-            if fact.status == "undetermined" and fact.evidence in _NOTHING_IN_COMMON and version > spoken and taken:
-                statuses[version] = VersionFact("refused", fact.evidence)
-        for version in WALK_ORDER:
-            # A server that answers above what was offered does not speak what was offered either.
-            passed_over = spoken < version <= offered or version == offered < spoken
-            if passed_over and facts.status(version) != "accepted":
-                statuses[version] = VersionFact("refused", "server_hello")
-                facts.unconfirmed.discard(version)
-        if spoken < TLS13 and offered < TLS13 and facts.status(TLS13) != "accepted":
-            # A mark in the random proves TLS 1.3; its absence proves nothing, and quick does not ask.
-            if answer.hello.downgraded_from_tls13:
-                statuses[TLS13] = VersionFact("accepted", "inferred")
-            elif self._quick:
-                statuses.setdefault(TLS13, VersionFact("not_tested", "inferred"))
-
-    def _record_refusal(self, offered: int, answer: Answer, complete: bool) -> None:
-        facts = self.facts
-        status = {"silence": "no_answer", "alert": "refused", "reset": "refused", "eof": "refused"}.get(
-            answer.kind, "undetermined"
-        )
-        if answer.alert in _NO_COMMON_SUITE and not complete:
-            status = "undetermined"
-        known = facts.evidence(offered)
-        # An alert says more than a hang-up, and a ServerHello more than both.
-        if facts.status(offered) == "accepted" or (answer.kind != "alert" and known.startswith(("alert", "server"))):
-            return
-        facts.statuses[offered] = VersionFact(status, answer.evidence)
-        if status == "refused" and answer.alert != PROTOCOL_VERSION:
-            facts.unconfirmed.add(offered)
-        else:
-            facts.unconfirmed.discard(offered)

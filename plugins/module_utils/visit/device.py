@@ -206,12 +206,14 @@ class DeviceVisit:
                 self._answered[port] = "closed"
             elif port in self._answered:
                 if error.kind == "refused":
-                    self.doubt(port, "hello")
+                    # Of all that is in doubt, this port has died, and of what it got last.
+                    self._doubtful = {port: self._doubtful.get(port, "hello"), **self._doubtful}
                 raise VisitOver("stopped_answering") from None
             else:
                 await self._check_alive()
             raise
         self._answered[port] = "open"
+        self._doubtful.pop(port, None)
         self.renew(connection)
         return connection
 

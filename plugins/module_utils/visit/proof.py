@@ -136,7 +136,8 @@ class LastHandshake:
             failure = HandshakeFailed("silence", "silence")
         finally:
             await visit.close(connection)
-        if connection.was_reset or (failure is not None and failure.kind in _CUT):
+        cut = connection.was_reset or (failure is not None and failure.kind in _CUT)
+        if cut and not walk.certificate_requested:
             visit.doubt(facts.port, "handshake")
         visit.note(failure is not None and failure.kind == "silence")
         return failure
@@ -271,9 +272,10 @@ class LastHandshake:
         if answer is None:
             facts.error = "no HTTP answer"
             if not data:
-                # It ended instead of answering: a device that died of the handshake does so too.
-                visit.doubt(facts.port, "handshake")
                 facts.certificate_missed = self._walk.facts.certificate_requested is True
+                if not facts.certificate_missed:
+                    # It ended instead of answering: a device that died of the handshake does so too.
+                    visit.doubt(facts.port, "handshake")
             return
         facts.certificate_missed = answer.certificate_missing and self._walk.facts.certificate_requested is True
         if answer.date is not None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.addresses import why_no_device
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.services import KNOWN_SERVICES
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.services import DIRECT_TLS, KNOWN_SERVICES
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.fingerprints import plain_fingerprint
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text, parse_limit
 
@@ -174,10 +174,28 @@ def as_endpoints(value: Any) -> list[dict[str, Any]]:
         }
         if entry.get("http") is not None:
             endpoint["http"] = _at(position, "http", _as_http, entry["http"])
-        if any(endpoint["port"] == other["port"] for other in endpoints):
-            raise CardError(f"[{position}].port: {endpoint['port']} is declared twice")
-        endpoints.append(endpoint)
+        shared = next((other for other in endpoints if other["port"] == endpoint["port"]), None)
+        if shared is None:
+            endpoints.append(endpoint)
+        else:
+            _share_port(position, shared, endpoint)
     return endpoints
+
+
+def _share_port(position: int, endpoint: dict[str, Any], other: Mapping[str, Any]) -> None:
+    """Two services on one port, as HTTPS and DICOMweb of an archive, are one endpoint with two names.
+
+    They are spoken over the same TLS; what is said before TLS cannot differ.
+    """
+    services = endpoint.get("services", [endpoint["service"]])
+    if not {*services, other["service"]} <= set(DIRECT_TLS):
+        raise CardError(
+            f"[{position}].port: {other['port']} is declared twice, and not every service there begins with TLS"
+        )
+    if other["service"] not in services:
+        endpoint["services"] = [*services, other["service"]]
+    if "http" in other:
+        endpoint.setdefault("http", other["http"])
 
 
 def as_ports(value: Any) -> list[dict[str, Any]]:

@@ -185,10 +185,9 @@ def time(tag: int, content: bytes) -> datetime:
     """
     if tag == UTC_TIME and len(content) == 13 and content.endswith(b"Z") and content[:12].isdigit():
         # The form that nearly all dates have, read in half the time.
-        year, month, day, hour, minute, second = (int(content[place : place + 2]) for place in range(0, 12, 2))
-        century = 1900 if year >= 50 else 2000
+        year, *rest = (int(content[place : place + 2]) for place in range(0, 12, 2))
         try:
-            return datetime(century + year, month, day, hour, minute, second, tzinfo=timezone.utc)
+            return datetime(year + (1900 if year >= 50 else 2000), *rest, tzinfo=timezone.utc)
         except ValueError as exc:
             raise DerError("a date that does not exist") from exc
     pattern = {UTC_TIME: _UTC_TIME, GENERALIZED_TIME: _GENERALIZED_TIME}.get(tag)

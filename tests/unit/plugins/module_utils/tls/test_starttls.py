@@ -105,7 +105,7 @@ def test_every_service_is_brought_to_where_tls_begins(credentials: Credentials, 
     with Device(serve) as device:
         seen = probe(device.port, service, [pki.NAME])
         assert set(device.endings()) == {"eof"}
-        assert device.connections == 3
+        assert device.connections == 4
     assert statuses(seen) == exactly("TLSv1.2", "TLSv1.3")
     assert (seen["outcome"], seen["handshake"], seen["error"], len(seen["chain"])) == ("tls", "completed", None, 2)
 

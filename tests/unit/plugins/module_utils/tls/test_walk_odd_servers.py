@@ -217,7 +217,7 @@ def test_another_declared_name_is_tried_where_the_first_is_unknown(credentials: 
 
     with Device(gated(tls(credentials, "TLSv1.2", "TLSv1.3"), unknown, alert(112))) as device:
         seen = probe(device.port, "dicom", ["a.hopital.example", "*.hopital.example", "10.1.1.1", "b.hopital.example"])
-        assert device.connections == 5
+        assert device.connections == 6
     assert statuses(seen) == exactly("TLSv1.2", "TLSv1.3")
     assert seen["server_name"] == "b.hopital.example"
     # What was tried and not known is told, and not tried again.
@@ -277,7 +277,7 @@ def test_an_alert_about_the_version_needs_no_control_and_speaks_for_all_below(cr
     refuses = gated(tls(credentials, "TLSv1.2", "TLSv1.3"), lambda hello: hello_version(hello) < 0x0303, alert(70))
     with Device(refuses) as device:
         seen = probe(device.port, "dicom", [pki.NAME])
-        assert device.connections == 3
+        assert device.connections == 4
     assert seen["versions"]["TLSv1.1"] == {"status": "refused", "evidence": "alert:70"}
     assert seen["versions"]["TLSv1.0"] == {"status": "refused", "evidence": "inferred"}
     assert seen["answers_unsteadily"] is None

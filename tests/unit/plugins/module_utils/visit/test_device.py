@@ -77,8 +77,8 @@ def test_a_filtered_port_beside_a_healthy_endpoint_is_filtered_and_no_abort(mode
         closed = free_port()
         ports = [{"port": filtered.port}, {"port": closed}, {"port": device.port}]
         raw = visit(card([(device.port, "https")], ports=ports), timeout=0.4)
-        # Three for the facts, and one to see that the device is still there.
-        assert device.connections == 4
+        # Four for the facts, and one to see that the device is still there.
+        assert device.connections == 5
     assert (raw["outcome"], raw["reason"]) == ("observed", None)
     assert raw["ports"] == {str(filtered.port): "filtered", str(closed): "closed", str(device.port): "open"}
 
@@ -110,7 +110,7 @@ def test_a_device_that_goes_dark_between_two_ports_is_aborted(modern: Tls) -> No
         device.stop_listening()
         dark.append(Filtered(port=port))
 
-    with Device(in_turn(modern, modern, last_one)) as device, Filtered() as filtered:
+    with Device(in_turn(modern, modern, modern, last_one)) as device, Filtered() as filtered:
         raw = visit(
             card([(device.port, "https")], ports=[{"port": filtered.port}, {"port": 9}]), timeout=0.4, pause=0.3
         )
@@ -181,7 +181,7 @@ def test_the_pause_is_kept_between_two_connections_of_one_device(modern: Tls) ->
         links = sorted(device.links + other.links, key=lambda link: link.opened)
         device.endings(), other.endings()
         gaps = [after.opened - before.closed for before, after in neighbours(links)]
-        assert len(gaps) == 5 and min(gaps) >= 0.14
+        assert len(gaps) == 7 and min(gaps) >= 0.14
         assert device.most_at_once == other.most_at_once == 1
 
 
@@ -325,11 +325,11 @@ def test_a_proxys_clock_is_no_evidence(credentials: Credentials) -> None:
 @pytest.mark.parametrize(
     ("offset", "ticks", "evidence", "connections"),
     [
-        (-3600, False, False, 4),
-        (-1.7e9, False, False, 4),
-        (-3600, True, True, 4),
-        (0, False, True, 3),
-        (0, True, True, 3),
+        (-3600, False, False, 5),
+        (-1.7e9, False, False, 5),
+        (-3600, True, True, 5),
+        (0, False, True, 4),
+        (0, True, True, 4),
     ],
 )
 def test_a_date_far_off_is_asked_for_again_to_see_whether_it_stands_still(
@@ -404,7 +404,7 @@ def test_a_page_that_is_whole_is_not_waited_for(credentials: Credentials) -> Non
 def test_a_web_server_that_never_answers_is_one_silence(credentials: Credentials) -> None:
     with Device(Tls(server_context(credentials()))) as device:
         seen = probe(device.port, "https", timeout=0.4)
-        assert device.connections == 3
+        assert device.connections == 4
     assert (seen["visit"]["outcome"], seen["error"], seen["handshake"]) == ("observed", "no HTTP answer", "completed")
 
 

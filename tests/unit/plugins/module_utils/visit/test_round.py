@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import resource
+import socket
 import subprocess
 import sys
 import threading
@@ -133,9 +134,9 @@ def test_the_rate_holds_for_the_whole_run(credentials: Credentials, network: str
     opened = sorted(link.opened for device in devices for link in device.links)
     for device in devices:
         device.close()
-    assert len(opened) == 12
+    assert len(opened) == 16
     assert min(after - before for before, after in neighbours(opened)) > 0.02
-    assert opened[-1] - opened[0] >= 11 / 20 - 0.03
+    assert opened[-1] - opened[0] >= 15 / 20 - 0.03
 
 
 def test_dead_and_silent_devices_cost_their_neighbours_nothing(credentials: Credentials, network: str) -> None:
@@ -173,6 +174,71 @@ def test_a_host_name_is_visited_at_its_address(credentials: Credentials) -> None
     with Device(Tls(server_context(credentials())), "127.0.0.1") as device:
         (seen,) = make_round([named("a", device.port, "localhost", "dicom")])
     assert seen["outcome"] == "observed"
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """A name server of one's own: name -> addresses."""
+    known: dict[str, list[str]] = {}
+    real = socket.getaddrinfo
+
+    def look_up(host: str, *rest: Any, **more: Any) -> list[Any]:
+        return [entry for address in known[host] for entry in real(address, *rest, **more)]
+
+    monkeypatch.setattr(round.socket, "getaddrinfo", look_up)
+    return known
+
+
+@pytest.mark.parametrize("number", [1, 2, 4, 6])
+def test_a_name_with_several_addresses_is_visited_at_each_one_at_a_time(
+    credentials: Credentials, network: str, names: dict[str, list[str]], number: int
+) -> None:
+    tls = Tls(server_context(credentials()), web_page())
+    port = 0
+    devices: list[Device] = []
+    for at in range(number):
+        devices.append(Device(tls, f"{network}.{70 + at}", port))
+        port = devices[0].port
+    names["echo.test"] = [device.address for device in devices] + [devices[0].address]
+    (seen,) = make_round([named("a", port, "echo.test")], pause=0.05)
+    links = sorted((link for device in devices for link in device.links), key=lambda link: link.opened)
+    for device in devices:
+        device.endings()
+        device.close()
+    assert seen["outcome"] == "observed"
+    if number == 1:
+        assert "addresses" not in seen and "address" not in seen["endpoints"][0]
+        return
+    visited = [device.address for device in devices[:4]]
+    assert seen["addresses"] == visited and [endpoint["address"] for endpoint in seen["endpoints"]] == visited
+    assert seen["addresses_not_visited"] == [device.address for device in devices[4:]]
+    assert all(before.opened < after.opened for before, after in neighbours(links))
+    assert max(device.most_at_once for device in devices) == 1
+    assert [link for device in devices[:4] for link in device.links] == links
+    assert seen["connections"] == len(links) == 4 * min(4, number)
+    assert len(seen["clock"]["samples"]) == min(4, number)
+
+
+def test_a_name_whose_second_address_is_dead_is_visited_at_the_first(
+    credentials: Credentials, network: str, names: dict[str, list[str]]
+) -> None:
+    with Device(Tls(server_context(credentials())), f"{network}.80") as device:
+        names["echo.test"] = [f"{network}.81", device.address]
+        (seen,) = make_round([named("a", device.port, "echo.test", "dicom")])
+    assert seen["outcome"] == "observed" and seen["addresses"] == names["echo.test"]
+    assert [endpoint["outcome"] for endpoint in seen["endpoints"]] == ["refused", "tls"]
+
+
+def test_all_addresses_share_the_time_of_the_device(network: str, names: dict[str, list[str]]) -> None:
+    devices = [Device(silent, f"{network}.{90}")]
+    devices += [Device(silent, f"{network}.{91 + at}", devices[0].port) for at in range(3)]
+    names["echo.test"] = [device.address for device in devices]
+    started = time.monotonic()
+    (seen,) = make_round([named("a", devices[0].port, "echo.test")], device_timeout=1.0, timeout=0.4)
+    assert time.monotonic() - started < 2.5
+    assert seen["outcome"] == "aborted" and seen["addresses_not_visited"]
+    for device in devices:
+        device.close()
 
 
 def test_ipv6(credentials: Credentials) -> None:

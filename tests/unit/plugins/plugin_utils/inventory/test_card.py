@@ -99,8 +99,8 @@ def test_the_address_falls_back_to_the_inventory(variables: dict[str, object], a
         ({"device_endpoints": [{"service": "tls"}]}, "device_endpoints[0]: port is missing"),
         ({"device_endpoints": [{"port": 1, "service": "tls", "tls": 1}]}, "device_endpoints[0]: unknown key 'tls'"),
         (
-            {"device_endpoints": [{"port": 443, "service": "tls"}, {"port": "443", "service": "https"}]},
-            "device_endpoints[1].port: 443 is declared twice",
+            {"device_endpoints": [{"port": 25, "service": "smtp"}, {"port": "25", "service": "https"}]},
+            "device_endpoints[1].port: 25 is declared twice",
         ),
         (
             {"device_endpoints": [{"port": 1, "service": "https", "http": {"path": "/a b"}}]},
@@ -388,3 +388,30 @@ def test_an_invisible_character_in_a_name_is_refused(name: str) -> None:
 def test_an_account_without_an_end(until: object) -> None:
     card = device_card("d", {"device_address": "h", "device_accounts": [{"name": "acme", "until": until}]}, NOW)
     assert card["invalid"] is None and card["accounts"][0]["until"].startswith(("9999", "2999"))
+
+
+@pytest.mark.parametrize(
+    ("declared", "found"),
+    [
+        (
+            [{"port": 8042, "service": "https"}, {"port": 8042, "service": "dicomweb"}],
+            [{"port": 8042, "service": "https", "services": ["https", "dicomweb"]}],
+        ),
+        ([{"port": 443, "service": "https"}, {"port": "443", "service": "https"}], [{"port": 443, "service": "https"}]),
+        (
+            [{"port": 443, "service": "tls"}, {"port": 443, "service": "fhir", "http": {"path": "/metadata"}}],
+            [
+                {
+                    "port": 443,
+                    "service": "tls",
+                    "services": ["tls", "fhir"],
+                    "http": {"method": "GET", "path": "/metadata"},
+                }
+            ],
+        ),
+    ],
+)
+def test_two_services_on_one_port_are_one_endpoint_with_two_names(declared: object, found: object) -> None:
+    device = {"name": "a", "address": "192.0.2.1", "consent": True, "endpoints": declared}
+    card = card_from_dictionary(device, datetime(2026, 11, 30, tzinfo=timezone.utc))
+    assert not card["invalid"] and card["endpoints"] == found
