@@ -255,6 +255,24 @@ def test_hashes_and_keys_are_blanked_and_read_the_same() -> None:
     assert without_secrets("/var/log/lastlog", b"\x00" * 600) == b"\x00" * 600
 
 
+@pytest.mark.parametrize("path", ["/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-"])
+@pytest.mark.parametrize(
+    ("field", "kept"),
+    [
+        ("$6$salt$hash", "set"),
+        ("!$6$salt$hash", "!"),
+        ("!", "!"),
+        ("*", "*"),
+        ("", ""),
+        ("x", "x"),
+        ("abJnggxhB/yWI", "set"),
+    ],
+)
+def test_no_hash_of_an_account_or_of_a_group_is_recorded(path: str, field: str, kept: str) -> None:
+    lines = f"wheel:{field}:root:alice\nroot:{field}:1:0:99999:7:::\n\nno fields\n"
+    assert without_secrets(path, lines.encode()).decode() == lines.replace(f":{field}:", f":{kept}:")
+
+
 def _jks(count: int | None = None) -> bytes:
     def block(data: bytes, size: int = 4) -> bytes:
         return len(data).to_bytes(size, "big") + data

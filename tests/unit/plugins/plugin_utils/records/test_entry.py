@@ -113,6 +113,32 @@ def test_an_attestation_speaks_for_its_time_its_device_and_its_endpoint() -> Non
     assert not entries.find("d", "certificate_name", "https:443", at("2027-09-02T00:00:00"))
 
 
+@pytest.mark.parametrize(
+    ("now", "in_force", "lapsed"),
+    [
+        ("2026-08-31T23:59:59", False, False),
+        ("2026-09-01T00:00:00", True, False),  # the day begins with its first second and ends with its last
+        ("2027-09-01T23:59:59", True, False),
+        ("2027-09-02T00:00:00", False, True),
+    ],
+)
+def test_an_attestation_holds_from_its_first_second_to_its_last(now: str, in_force: bool, lapsed: bool) -> None:
+    entries = load_attestations([ATTESTATION])
+    assert bool(entries.find("d", "label", None, at(now))) is in_force
+    assert bool(entries.lapsed("d", "label", None, at(now))) is lapsed
+
+
+def test_what_lapsed_on_another_endpoint_is_not_told_here() -> None:
+    entries = load_attestations([{**ATTESTATION, "endpoint": "https:443"}])
+    assert entries.lapsed("d", "label", "dicom:2762", at("2028-01-01T00:00:00")) is None
+
+
+def test_an_attestation_may_hold_for_one_moment() -> None:
+    moment = "2026-09-01T10:00:00Z"
+    [entry] = load_attestations([{**ATTESTATION, "on": moment, "until": moment}])
+    assert entry.on == entry.until
+
+
 def test_what_was_read_is_not_read_again() -> None:
     attestations, waivers = load_attestations([ATTESTATION]), load_waivers([WAIVER])
     assert load_attestations(attestations) is attestations
