@@ -311,6 +311,12 @@ def servers_more(session: nox.Session) -> None:
     pytest(session, "-m", "servers and slow_install", "tests/servers")
 
 
+@session()
+def mutants(session: nox.Session) -> None:
+    """Small changes of the files that decide: those that no test notices. Takes hours; name parts of files after --."""
+    run(session, "python", "tools/mutants.py", *session.posargs)
+
+
 @session("more", "unit", needs="packages_all")
 def fuzz(session: nox.Session) -> None:
     """Hostile bytes for every parser, for seconds each."""

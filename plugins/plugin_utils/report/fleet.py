@@ -26,14 +26,16 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.said im
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.sheet import SEVERITY_MARKS, VERDICT_MARKS
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.told import (
     breach_texts,
+    info_facts,
+    policy_rows,
     unseen_texts,
     unused_rows,
     unused_texts,
     weakened_texts,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.values import policy_value, traffic
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.values import traffic
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import OWNERS, SEVERITIES
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import describe_policy, weakened
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import weakened
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import labels, messages
@@ -306,7 +308,7 @@ class Fleet:
         return {
             "as_of": words.date_time(self._now),
             "run_texts": self.run_texts(words),
-            "run_facts": _info_facts(info, words),
+            "run_facts": info_facts(info, words),
             "totals_text": self.totals_text(words),
             "tiles": [
                 {
@@ -336,7 +338,7 @@ class Fleet:
             "authorities": self._authority_rows(words),
             "wards": self._ward_rows(words),
             "unassessed": self._unassessed_rows(words),
-            "policy": _policy_rows(self.policy, words),
+            "policy": policy_rows(self.policy, words),
             "weakened": weakened_texts(self.weakened, words),
             "unseen": unseen_texts(self.unseen, words),
             "breaches": breach_texts(self.breaches(), words),
@@ -408,24 +410,3 @@ def page_row(row: FleetRow, words: Words) -> PageRow:
         owner=said.owner,
         due=said.due,
     )
-
-
-def _info_facts(info: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
-    """What the caller wants said about the run; a key that has no words here is shown as it is."""
-    facts = []
-    for key, value in list(info.items())[:20]:
-        label = (
-            words[f"run_{key}"] if key in ("play", "operator", "reference", "vantages") else str(key).replace("_", " ")
-        )
-        text = ", ".join(map(str, value[:20])) if isinstance(value, list) else value
-        if text not in (None, ""):
-            facts.append((visible(label, 60), visible(text, 300)))
-    return facts
-
-
-def _policy_rows(policy: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
-    return [
-        (entry["description"], policy_value(policy[entry["key"]], words))
-        for entry in describe_policy(words.language)
-        if entry["key"] in policy
-    ]

@@ -87,3 +87,25 @@ def unused_rows(unused: Sequence[Problem]) -> list[dict[str, str]]:
         }
         for problem in unused
     ]
+
+
+def info_facts(info: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
+    """What the caller wants said about the run; a key that has no words here is shown as it is."""
+    facts = []
+    for key, value in list(info.items())[:20]:
+        label = (
+            words[f"run_{key}"] if key in ("play", "operator", "reference", "vantages") else str(key).replace("_", " ")
+        )
+        text = ", ".join(map(str, value[:20])) if isinstance(value, list) else value
+        if text not in (None, ""):
+            facts.append((visible(label, 60), visible(text, 300)))
+    return facts
+
+
+def policy_rows(policy: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
+    """The whole policy: what each value means, and the value."""
+    return [
+        (entry["description"], policy_value(policy[entry["key"]], words))
+        for entry in describe_policy(words.language)
+        if entry["key"] in policy
+    ]

@@ -36,3 +36,8 @@ def debian(_tools_on_the_path: None) -> ModuleType:
 @pytest.fixture
 def verdict(_tools_on_the_path: None) -> ModuleType:
     return importlib.import_module("verdict")
+
+
+@pytest.fixture
+def mutants(_tools_on_the_path: None) -> ModuleType:
+    return importlib.import_module("mutants")
