@@ -187,6 +187,9 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 
 def _yaml_rows(path: str, text: str, wanted: Wanted, language: str) -> Iterator[Row | Problem]:
+    if not text.strip("\ufeff \t\r\n"):
+        yield Where(path, None, language).refuse("empty").problem
+        return
     try:
         yield from _yaml_list(path, text, wanted.key, language)
     except yaml.YAMLError as error:

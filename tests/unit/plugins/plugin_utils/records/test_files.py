@@ -137,9 +137,15 @@ def test_a_yaml_file(head: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["", "---\n", "[]", "attestations: []"])
-def test_an_empty_file_has_nothing_to_say(text: str) -> None:
+@pytest.mark.parametrize("text", ["---\n", "[]", "attestations: []", "# none yet\n"])
+def test_an_empty_list_has_nothing_to_say(text: str) -> None:
     assert entries(text, "site.yml") == []
+
+
+@pytest.mark.parametrize("text", ["", "\n \n", "\ufeff"])
+def test_an_empty_yaml_file_is_told_and_stops_nothing(text: str) -> None:
+    found, problems = load_attestation_file("site.yml", text, "fr")
+    assert list(found) == [] and [str(problem) for problem in problems] == ["site.yml\u00a0: le fichier est vide"]
 
 
 # --- what comes of it ---
