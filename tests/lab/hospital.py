@@ -167,11 +167,15 @@ class Hospital:
 
         def make(job: tuple[dict[str, Any], dict[str, Any]]) -> tuple[tuple[str, int], Any]:
             machine, endpoint = job
-            credentials = pki.issue(authorities, self.plan.names_of(machine), endpoint.get("certificate", {}))
-            path = folder / f"{machine['name']}-{endpoint['port']}.pem"
-            path.touch(mode=0o600)
-            path.write_bytes(credentials.key_pem + credentials.chain_pem)
-            context = servers.tls_context(endpoint, path, client_authority=self.trust_anchor)
+            recipes = [endpoint.get("certificate", {}), *filter(None, [endpoint.get("second_certificate")])]
+            paths = []
+            for number, recipe in enumerate(recipes):
+                credentials = pki.issue(authorities, self.plan.names_of(machine), recipe)
+                path = folder / f"{machine['name']}-{endpoint['port']}{'-second' if number else ''}.pem"
+                path.touch(mode=0o600)
+                path.write_bytes(credentials.key_pem + credentials.chain_pem)
+                paths.append(path)
+            context = servers.tls_context(endpoint, paths, client_authority=self.trust_anchor)
             return (machine["address"], endpoint["port"]), context
 
         with ThreadPoolExecutor() as pool:
@@ -219,9 +223,12 @@ class Hospital:
     async def _listen(self, address: str, endpoint: dict[str, Any], clock_offset: float, context: Any) -> None:
         port = endpoint["port"]
         kind = endpoint.get("behaviour") or ("tls" if context else endpoint["service"])
+        limit = servers.RateLimit(**endpoint["rate_limit"]) if "rate_limit" in endpoint else None
 
         def make() -> servers.Conversation:
             common = (self.ledger, address, port)
+            if limit is not None and not limit.passes():
+                return servers.Resetting(*common)
             if kind == "tls":
                 page = servers.WebPage(clock_offset) if endpoint["service"] in WEB_SERVICES else None
                 return servers.Tls(*common, context=context, page=page)

@@ -5,6 +5,7 @@ Everything is made at start with `cryptography` alone (a bare Debian may lack th
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,13 +25,14 @@ _SHA1_WITH_RSA = bytes.fromhex("06092a864886f70d010105")
 
 # What a device's certificate is unless devices.yml says otherwise (days count from the hospital's start).
 DEFAULT_RECIPE: dict[str, Any] = {
-    "issuer": "hospital",  # hospital | self | manufacturer
+    "issuer": "hospital",  # hospital | hospital_ending (its intermediate ends in ten days) | self | manufacturer
     "key": "rsa2048",  # rsa2048 | rsa1024 | p256
     "signature": "sha256",  # sha256 | sha1
     "starts_in_days": -130,
     "ends_in_days": 600,
     "send_intermediate": True,
     "names": None,  # the device's own names
+    "key_held": True,  # false: the device signs with another key than the certificate's (elliptic curves alone)
 }
 
 
@@ -44,10 +46,11 @@ class Authority:
 
 @dataclass(frozen=True)
 class Pki:
-    """The three authorities of the demo hospital."""
+    """The authorities of the demo hospital; `ending` is an intermediate that has ten days left."""
 
     root: Authority
     intermediate: Authority
+    ending: Authority
     manufacturer: Authority
     made_at: datetime
 
@@ -63,10 +66,11 @@ class Credentials:
 
 def make_pki(now: datetime) -> Pki:
     """Make the hospital's root and issuing intermediate, and the foreign root of a manufacturer."""
-    root = _make_authority("Demo Hospital Root CA", None, now, years=20, path_length=1)
-    intermediate = _make_authority("Demo Hospital Issuing CA", root, now, years=10, path_length=0)
-    manufacturer = _make_authority("Acme Devices Factory Root CA", None, now, years=20, path_length=0)
-    return Pki(root=root, intermediate=intermediate, manufacturer=manufacturer, made_at=now)
+    root = _make_authority("Demo Hospital Root CA", None, now, days=7300, path_length=1)
+    intermediate = _make_authority("Demo Hospital Issuing CA", root, now, days=3650, path_length=0)
+    ending = _make_authority("Demo Hospital Sterilisation CA", root, now, days=10, path_length=0)
+    manufacturer = _make_authority("Acme Devices Factory Root CA", None, now, days=7300, path_length=0)
+    return Pki(root=root, intermediate=intermediate, ending=ending, manufacturer=manufacturer, made_at=now)
 
 
 def fingerprint(certificate_pem: bytes) -> str:
@@ -89,8 +93,10 @@ def issue(pki: Pki, names: Sequence[str], recipe: Mapping[str, Any]) -> Credenti
         signer, above = pki.manufacturer, [pki.manufacturer.certificate]
     elif settings["issuer"] == "hospital":
         signer, above = pki.intermediate, [pki.intermediate.certificate]
+    elif settings["issuer"] == "hospital_ending":
+        signer, above = pki.ending, [pki.ending.certificate]
     else:
-        raise ValueError(f"unknown issuer {settings['issuer']!r}: use hospital, self or manufacturer")
+        raise ValueError(f"unknown issuer {settings['issuer']!r}: use hospital, hospital_ending, self or manufacturer")
     leaf = _make_leaf(
         shown_names,
         key,
@@ -106,8 +112,27 @@ def issue(pki: Pki, names: Sequence[str], recipe: Mapping[str, Any]) -> Credenti
         chain_pem=b"".join(pem(certificate) for certificate in chain),
         key_pem=key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ),
+        )
+        if settings["key_held"]
+        else _other_key(key),
     )
+
+
+def _other_key(key: PrivateKey) -> bytes:
+    """A key file with another private key under the public one of the certificate, as PEM: OpenSSL takes it.
+
+    It compares the public halves alone, so that this stands for a certificate that was installed without its key.
+    """
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ValueError("key_held: false needs a key on an elliptic curve")
+    der = key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    size = (key.key_size + 7) // 8
+    mine = key.private_numbers().private_value.to_bytes(size, "big")
+    other = ec.generate_private_key(key.curve).private_numbers().private_value.to_bytes(size, "big")
+    body = base64.encodebytes(der.replace(mine, other, 1)).decode("ascii")
+    return f"-----BEGIN EC PRIVATE KEY-----\n{body}-----END EC PRIVATE KEY-----\n".encode("ascii")
 
 
 def pem(certificate: x509.Certificate) -> bytes:
@@ -164,7 +189,7 @@ def _key_usage(*, authority: bool) -> x509.KeyUsage:
 
 
 def _make_authority(
-    common_name: str, issuer: Authority | None, now: datetime, *, years: int, path_length: int
+    common_name: str, issuer: Authority | None, now: datetime, *, days: int, path_length: int
 ) -> Authority:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     signer_key = issuer.key if issuer else key
@@ -175,7 +200,7 @@ def _make_authority(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=800))
-        .not_valid_after(now + timedelta(days=365 * years))
+        .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
         .add_extension(_key_usage(authority=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)

@@ -11,7 +11,7 @@ import ssl
 import struct
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,22 @@ class Resetting(Conversation):
         sock: socket.socket = self.transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
+
+
+class RateLimit:
+    """Says of each new connection whether the device's firewall lets it through: so many in so many seconds."""
+
+    def __init__(self, connections: int, seconds: float) -> None:
+        self._connections = connections
+        self._seconds = seconds
+        self._seen: list[float] = []
+
+    def passes(self) -> bool:
+        """Count a connection that was just made."""
+        now = time.monotonic()
+        self._seen = [moment for moment in self._seen if now - moment < self._seconds]
+        self._seen.append(now)
+        return len(self._seen) <= self._connections
 
 
 class Telnet(Conversation):
@@ -190,8 +206,14 @@ class WebPage:
         return head if method == b"HEAD" else head + body
 
 
-def tls_context(settings: Mapping[str, Any], credentials_file: Path, client_authority: Path) -> ssl.SSLContext:
-    """Make an endpoint's TLS context. `settings`: versions (list of "1.0".."1.3"), client_certificate ("required")."""
+def tls_context(
+    settings: Mapping[str, Any], credentials_files: Sequence[Path], client_authority: Path
+) -> ssl.SSLContext:
+    """Make an endpoint's TLS context.
+
+    `settings`: versions (list of "1.0".."1.3"), ciphers (as OpenSSL names them), client_certificate ("required").
+    `credentials_files`: one for each kind of key.
+    """
     versions = [_TLS_VERSIONS[str(version)] for version in settings.get("versions", ["1.2", "1.3"])]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with warnings.catch_warnings():
@@ -199,8 +221,9 @@ def tls_context(settings: Mapping[str, Any], credentials_file: Path, client_auth
         context.minimum_version = min(versions)
         context.maximum_version = max(versions)
     # Security level 0: old versions, SHA-1 and 1024-bit keys are refused by the library otherwise.
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")
-    context.load_cert_chain(credentials_file)
+    context.set_ciphers(f"{settings.get('ciphers', 'DEFAULT')}:@SECLEVEL=0")
+    for credentials_file in credentials_files:
+        context.load_cert_chain(credentials_file)
     if settings.get("client_certificate") == "required":
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(client_authority)
