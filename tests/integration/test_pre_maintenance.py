@@ -51,7 +51,7 @@ def test_one_device_is_gathered_whole_and_no_other_is_touched(prepare: Callable[
 def test_a_ward_is_prepared_by_its_name_in_french(prepare: Callable[..., Run]) -> None:
     run = prepare(device="cardiology", report_language="fr")
     assert run.status == 0, run.output
-    assert sheets(run) == {"ecg-001", "ecg-002", "holter-003", "recorder-004", "recorder-005"}
+    assert sheets(run) == {"ecg-001", "ecg-002", "holter-003", "holter-006", "recorder-004", "recorder-005"}
     text = next((run.folder / "pre_maintenance" / "devices").glob("ecg-002*.html")).read_text(encoding="utf-8")
     assert "Demande à la DSI, prête à envoyer" in text
 
