@@ -98,6 +98,8 @@ _STATUSES = {
     "not_yet_valid_in_chain",
     "bad_signature",
     "revoked",
+    "purpose_not_server",
+    "some_clients_refuse",
     "not_assessed",
 }
 
@@ -159,8 +161,6 @@ def ocsp_answer(data: bytes) -> Shape:
     safe_json(answer)
     assert answer["status"] in ("good", "revoked", "not_assessed") and len(answer["detail"]) < 400
     if answer["status"] != "not_assessed":
-        from cryptography.x509 import ocsp
-
-        told = ocsp.load_der_ocsp_response(data)
-        assert (told.tbs_response_bytes, told.signature) in _sound_answers(), "nobody signed this"
+        signed = any(body in data and signature in data for body, signature in _sound_answers())
+        assert signed, "nobody signed this"
     return answer["status"], "".join(char for char in answer["detail"] if char.isalpha())[:60]

@@ -95,7 +95,7 @@ def _read(answer: bytes, certificate: Certificate, issuer: Certificate, now: dat
         raise DerError("not an OCSP answer")
     code = der.integer(answer[outer[0][2] : outer[0][3]])
     if code:
-        return _unknown(f"the OCSP responder answered {_FAILURES.get(code, code)}")
+        return _unknown(f"the OCSP responder answered {_FAILURES.get(code, 'an unknown status')}")
     start, stop = der.expect(answer, *_content(outer, 1), der.SEQUENCE)
     kind_start, kind_stop = der.expect(answer, start, stop, der.OID)
     if answer[kind_start:kind_stop] != _BASIC:

@@ -169,7 +169,7 @@ class Certificate:
         if fields and fields[0][0] == der.INTEGER:
             _tag, _header, start, stop = fields.pop(0)
             path_length = der.integer(value[start:stop])
-        if fields:
+        if fields or (path_length is not None and path_length < 0):
             raise DerError("unusable basic constraints")
         return is_ca, path_length
 

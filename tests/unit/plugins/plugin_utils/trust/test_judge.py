@@ -554,6 +554,11 @@ CASES: dict[str, Case] = {
     "an authority in two words": Case(
         "not_assessed/link_unreadable", [RSA_ROOT], [issued(TWICE := constraints(b"\1\1\xff\2\1\0\2\1\5")), TWICE]
     ),
+    "a path length below nought": Case(
+        "not_assessed/link_unreadable",
+        [RSA_ROOT],
+        [issued(BELOW := constraints(b"\1\1\xff" + pki.tlv(2, b"\x80" * 2000))), BELOW],
+    ),
     "a path length before being an authority": Case(
         "not_assessed/link_unreadable", [RSA_ROOT], [issued(FIRST := constraints(b"\2\1\5\1\1\xff")), FIRST]
     ),
@@ -759,6 +764,12 @@ CASES: dict[str, Case] = {
         "not_assessed/no_anchors",
         [],
         [weird(RSA_DEVICE, RSA_MIDDLE, pki.extension(UNKNOWN_EXTENSION, b"", critical=True)), RSA_MIDDLE],
+    ),
+    "authorities of other devices, without anchors": Case("not_assessed/no_anchors", [], [DEVICE], [MIDDLE, ROOT]),
+    "an expired one of another key of that name before a good one": Case(
+        "trusted/anchor_reached",
+        [ROOT],
+        [DEVICE, pki.make("Middle", ROOT, ca=True, days=(-900, -1), label="Middle, second key"), MIDDLE],
     ),
     "intermediate of another device, without anchors": Case("not_assessed/no_anchors", [], [DEVICE], [MIDDLE]),
     # not_assessed
@@ -987,6 +998,13 @@ def test_a_hostile_name_is_escaped_and_cut() -> None:
 def test_the_last_second_of_an_intermediate_still_counts(shift: int, status: str) -> None:
     last = pki.make("Middle", ROOT, ca=True, days=(-10, 0))
     verdict = TrustJudge([ROOT.der]).judge([DEVICE.der, last.der], NOW + timedelta(seconds=shift))
+    assert verdict["status"] == status
+
+
+@pytest.mark.parametrize(("shift", "status"), [(-1, "not_yet_valid_in_chain"), (0, "trusted")])
+def test_the_first_second_of_an_intermediate_counts(shift: int, status: str) -> None:
+    first = pki.make("Middle", ROOT, ca=True, days=(0, 10))
+    verdict = TrustJudge([ROOT.der]).judge([DEVICE.der, first.der], NOW + timedelta(seconds=shift))
     assert verdict["status"] == status
 
 

@@ -88,6 +88,7 @@ REFUSED = ocsp.OCSPResponseBuilder.build_unsuccessful(ocsp.OCSPResponseStatus.TR
         (answer(signer=EXPIRED_DELEGATE, delegates=(EXPIRED_DELEGATE,)), "not_assessed", "not signed by"),
         (answer(signer=NO_DELEGATE, delegates=(NO_DELEGATE,)), "not_assessed", "not signed by"),
         (REFUSED, "not_assessed", "answered try_later"),
+        (pki.tlv(0x30, pki.tlv(0x0A, b"\x7f" * 2000)), "not_assessed", "answered an unknown status"),
         (b"", "not_assessed", "cannot be read"),
         (b"<html>", "not_assessed", "cannot be read"),
     ],
