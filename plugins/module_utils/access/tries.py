@@ -22,6 +22,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.sess
 )
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.address_guard import AddressClaim
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.addresses import why_no_device
 
 _SERVICES = {"ssh": try_ssh, "http": try_http, "https": try_http, "telnet": try_telnet, "ftp": try_ftp}
 _UNREACHABLE = ("name_not_resolved", "no_answer")
@@ -250,6 +251,10 @@ class _Visit:
 def _numeric(address: str) -> str:
     """The address that a name leads to: what is counted, and what is connected to."""
     try:
-        return str(socket.getaddrinfo(address, None, type=socket.SOCK_STREAM)[0][4][0])
+        numeric = str(socket.getaddrinfo(address, None, type=socket.SOCK_STREAM)[0][4][0])
     except (OSError, UnicodeError):
         raise SessionFailed("name_not_resolved", f"the name {address} leads to no address") from None
+    problem = why_no_device(numeric)
+    if problem:
+        raise SessionFailed("name_not_resolved", f"the name {address} leads to {numeric}: {problem}")
+    return numeric

@@ -93,8 +93,10 @@ async def mysql(stream: Stream) -> Stream:
     size = int.from_bytes(head[:3], "little")
     if head[3] != 0 or not 4 <= size <= 4096:
         raise WrongProtocol(words.seen)
-    greeting = await words.block(size)
-    if greeting[0] == 0xFF:
+    first = await words.block(1)
+    words.recognized = first == b"\xff"
+    greeting = first + await words.block(size - 1)
+    if words.recognized:
         # 1040, 1129, 1130, …; a SQLSTATE may stand before the text.
         text = greeting[9:] if greeting[3:4] == b"#" else greeting[3:]
         raise StartTlsUnavailable(b"%d %s" % (int.from_bytes(greeting[1:3], "little"), text))

@@ -170,6 +170,15 @@ def test_a_name_that_is_unknown_is_no_visit() -> None:
     assert (seen["outcome"], seen["reason"], seen["connections"]) == ("unreachable", "name_not_resolved", 0)
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "224.0.0.251", "169.254.1.1"])
+def test_a_name_that_leads_to_no_device_is_no_visit(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """A name server that blocks a name says 0.0.0.0: a visit there would be one of this machine."""
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_asked, **_options: found)
+    (seen,) = make_round([named("a", 443, "blocked.hopital.example")])
+    assert (seen["outcome"], seen["reason"], seen["connections"]) == ("unreachable", "name_not_resolved", 0)
+
+
 def test_a_host_name_is_visited_at_its_address(credentials: Credentials) -> None:
     with Device(Tls(server_context(credentials())), "127.0.0.1") as device:
         (seen,) = make_round([named("a", device.port, "localhost", "dicom")])
