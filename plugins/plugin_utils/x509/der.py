@@ -87,14 +87,7 @@ def children(data: bytes, start: int, end: int) -> list[Element]:
     """The elements that fill the content from `start` to `end`."""
     found = []
     while start < end:
-        # Most elements are short, and this is where the time of reading a certificate goes.
-        content = start + 2
-        if content <= end and (length := data[start + 1]) < 0x80 and (tag := data[start]) & 0x1F != 0x1F:
-            stop = content + length
-            if stop > end:
-                raise DerError(f"cut short: {stop - end} bytes are missing at byte {end}")
-        else:
-            tag, content, stop = read(data, start, end)
+        tag, content, stop = read(data, start, end)
         found.append((tag, start, content, stop))
         start = stop
     return found
@@ -183,13 +176,6 @@ def time(tag: int, content: bytes) -> datetime:
     Beyond RFC 5280 section 4.1.2.5: seconds may be missing and a zone may be given, as old certificates do.
     A time without any zone names no moment and is refused.
     """
-    if tag == UTC_TIME and len(content) == 13 and content.endswith(b"Z") and content[:12].isdigit():
-        # The form that nearly all dates have, read in half the time.
-        year, *rest = (int(content[place : place + 2]) for place in range(0, 12, 2))
-        try:
-            return datetime(year + (1900 if year >= 50 else 2000), *rest, tzinfo=timezone.utc)
-        except ValueError as exc:
-            raise DerError("a date that does not exist") from exc
     pattern = {UTC_TIME: _UTC_TIME, GENERALIZED_TIME: _GENERALIZED_TIME}.get(tag)
     match = pattern.fullmatch(content) if pattern else None
     if match is None:
