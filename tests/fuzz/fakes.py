@@ -49,6 +49,8 @@ def pieces(data: bytes, rng: random.Random) -> Iterator[bytes]:
 class FakeStream:
     """A connection that brings `data` in pieces and then ends: 0 end of file, 1 reset, 2 silence."""
 
+    was_reset = False
+
     def __init__(self, data: bytes, ending: int, rng: random.Random, max_bytes: int = 262144) -> None:
         self.deadline = time.monotonic() + 60
         self.sent = 0
@@ -163,7 +165,10 @@ class FakeSession:
 
     chain: tuple[bytes, ...] | None = (b"\x30\x00",)
     certificate_requested = True
-    cipher = "TLS_AES_128_GCM_SHA256"
+    #: Nothing but what the application said is learnt of it.
+    negotiated = None
+    key = None
+    key_proved = True
 
     def __init__(self, connection: FakeStream, *_options: object) -> None:
         self._connection = connection
@@ -178,7 +183,10 @@ class FakeSession:
         try:
             return await self._connection.receive()
         except PeerReset:
-            raise HandshakeFailed("tlsv1 alert certificate required", alert=True) from None
+            raise HandshakeFailed("tlsv1 alert certificate required", "alert") from None
+
+    def later(self) -> None:
+        """Nothing is waited for."""
 
     def hurry(self, seconds: float) -> None:
         """Nothing is waited for."""
