@@ -156,6 +156,8 @@ statistics:
 """
 
 
+import platform
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access.book import Book
@@ -200,6 +202,7 @@ def main() -> None:
     module.exit_json(
         changed=False,
         answers=packed(checked),
+        vantage_host=platform.node(),
     )
 
 

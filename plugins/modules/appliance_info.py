@@ -122,6 +122,7 @@ statistics:
     outcomes: {observed: 2, unreachable: 1, skipped: 0, aborted: 0}
 """
 
+import platform
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -159,6 +160,7 @@ def main() -> None:
     module.exit_json(
         changed=False,
         answers=packed(asked),
+        vantage_host=platform.node(),
         vantage_clock={"started": started, "finished": time.time()},
     )
 

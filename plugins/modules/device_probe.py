@@ -25,6 +25,9 @@ description:
   - A device without recorded consent is never sent a packet. Its observation has the outcome V(skipped) and the reason
     V(consent_missing); a consent that is still to come, has lapsed or cannot be read is none (V(consent_future),
     V(consent_lapsed), V(consent_invalid)), and C(detail) says what is wrong with it.
+  - An observation names its vantage twice, as the inventory does (C(vantage)) and as that host names itself
+    (C(vantage_host)). Do not loop over vantages in one task with C(delegate_to), loop over an C(include_tasks) instead.
+    ansible-core 2.21 keeps the connection of the first item; the module then fails and sends nothing.
   - The vantage needs Python 3.9 or newer and nothing else. Certificates are read, and trust and names compared, on the
     control node, which needs the C(cryptography) library.
 options:
@@ -168,6 +171,7 @@ observations:
       device: echo-004
       source: network
       vantage: localhost
+      vantage_host: control-1.hopital.example
       started_at: "2026-11-22T17:00:00.120Z"
       finished_at: "2026-11-22T17:00:00.540Z"
       outcome: observed
@@ -235,6 +239,7 @@ statistics:
 import gc
 import json
 import os
+import platform
 import time
 import typing as t
 
@@ -279,7 +284,10 @@ def main() -> None:
     except OSError as error:
         module.fail_json(msg=f"device_probe: {error}")
     module.exit_json(
-        changed=False, observations=observations, vantage_clock={"started": started, "finished": time.time()}
+        changed=False,
+        observations=observations,
+        vantage_host=platform.node(),
+        vantage_clock={"started": started, "finished": time.time()},
     )
 
 

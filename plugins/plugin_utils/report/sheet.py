@@ -290,11 +290,17 @@ def _passed(group: Sequence[Told]) -> Passed:
     return Passed(said.check, _where(group), said.message)
 
 
+def _vantage(observation: Mapping[str, Any]) -> str:
+    """The host as the inventory names it, and as it names itself where that differs."""
+    name, host = visible(observation.get("vantage"), 120), visible(observation.get("vantage_host"), 120)
+    return f"{name} ({host})" if host and host != name else name
+
+
 def _visit(observation: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
     source = observation.get("source") or "network"
     facts = [
         (words["visit_seen"], words.date_time(observation.get("started_at") or observation.get("finished_at"))),
-        (words["visit_from"], visible(observation.get("vantage"), 120)),
+        (words["visit_from"], _vantage(observation)),
         (words["visit_source"], labels.source_label(source, words.language)),
     ]
     if is_amount(observation.get("connections")):

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Generic, TypeVar
 
+from ansible import constants as C
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.basic import missing_required_lib
 from ansible.utils.display import Display
@@ -90,6 +91,8 @@ class VantageAction(DataOnly):
     taken = ("answers", "observations", "vantage_clock")
     #: The module's, without the collection's.
     name = ""
+    #: How the host that looked names itself, once it has answered.
+    _vantage_host: str | None = None
 
     # -- what the task was given
 
@@ -163,8 +166,21 @@ class VantageAction(DataOnly):
     # -- the vantage
 
     def vantage(self, task_vars: Mapping[str, Any]) -> str:
-        """The host that the module runs on, as the inventory names it."""
-        return str(self._task.delegate_to or task_vars.get("inventory_hostname") or "localhost")
+        """The host that the module runs on, as the inventory names it; fails where it would run on another.
+
+        ansible-core 2.21 keeps, in a loop that delegates, the connection of the first item: a second host's work
+        would be done on this machine, and told as that host's.
+        """
+        name = str(self._task.delegate_to or task_vars.get("inventory_hostname") or "localhost")
+        if self._task.delegate_to and self.is_local() and name not in C.LOCALHOST:
+            theirs = (task_vars.get("ansible_delegated_vars") or {}).get(name) or {}
+            if theirs.get("ansible_connection") != "local":
+                raise self.failure(
+                    f"'{name}' was to look, and the task has a connection to this machine instead: nothing was sent. "
+                    "Loop over an include_tasks, not over a task with delegate_to; where this machine is meant, give "
+                    f"'{name}' ansible_connection: local."
+                )
+        return name
 
     def is_local(self) -> bool:
         """Whether that is this machine."""
@@ -179,6 +195,10 @@ class VantageAction(DataOnly):
             )
         except AnsibleConnectionFailure as error:
             raise VantageLost(f"the vantage cannot be reached ({error.message}).") from None
+        host = result.get("vantage_host")
+        if host and self._vantage_host not in (None, host):
+            raise VantageLost(f"another host answered: {host}, where {self._vantage_host} had answered before.")
+        self._vantage_host = host or self._vantage_host
         return Reply(result, asked, time.time())
 
     def ask_there(self, arguments: Mapping[str, Any], secrets: Any, task_vars: dict[str, Any]) -> Reply:
@@ -251,6 +271,13 @@ class VantageAction(DataOnly):
         problem: str | None = None,
     ) -> dict[str, Any]:
         """The task's result: the observations, of which the first are those of the devices, or `dest` with them."""
+        for observation in observations:
+            if (
+                self._vantage_host
+                and observation["outcome"] != "skipped"
+                and observation.get("reason") != "vantage_lost"
+            ):
+                observation["vantage_host"] = self._vantage_host
         if dest and not self._task.check_mode:
             try:
                 write_observations(dest, observations)

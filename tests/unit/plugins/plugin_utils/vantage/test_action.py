@@ -157,3 +157,38 @@ def test_a_spool_here_is_followed_and_taken_away(said: list[str], monkeypatch: p
     assert said[0] == "half from localhost: 0/3 devices and peers, starting"
     assert said[1].startswith("half from localhost: 2/3 devices and peers, about ")
     assert said[2:] == ["half from localhost: 3/3 devices and peers, done in 0 s"]
+
+
+@pytest.mark.parametrize(
+    ("vantage", "transport", "said", "refused"),
+    [
+        ("probe-2", "local", None, True),
+        ("probe-2", "local", "ssh", True),
+        ("probe-2", "local", "local", False),
+        ("probe-2", "ssh", None, False),
+        ("localhost", "local", None, False),
+        (None, "local", None, False),
+    ],
+)
+def test_work_that_would_be_done_on_another_host_is_refused(
+    vantage: str | None, transport: str, said: str | None, refused: bool
+) -> None:
+    """ansible-core 2.21 keeps the first item's connection in a loop that delegates."""
+    theirs = {} if said is None else {"ansible_connection": said}
+    half = Half(transport=transport, delegate_to=vantage)
+    task_vars = {"inventory_hostname": "echo-004", "ansible_delegated_vars": {vantage: theirs}}
+    if refused:
+        with pytest.raises(AnsibleActionFail, match="'probe-2' was to look, and the task has a connection to this"):
+            half.vantage(task_vars)
+    else:
+        assert half.vantage(task_vars) == (vantage or "echo-004")
+
+
+def test_what_was_sent_names_the_host_that_sent_it_and_another_host_is_an_error() -> None:
+    half = Half({"vantage_host": "probe-room-7"})
+    half.run_there({}, {})
+    told = half.looked([*seen("observed", "skipped"), {"outcome": "aborted", "reason": "vantage_lost"}], 3, 2)
+    assert [one.get("vantage_host") for one in told["observations"]] == ["probe-room-7", None, None]
+    half.result = {"vantage_host": "control"}
+    with pytest.raises(VantageLost, match="another host answered: control, where probe-room-7 had answered before"):
+        half.run_there({}, {})
