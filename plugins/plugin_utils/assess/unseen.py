@@ -32,7 +32,7 @@ class Unseen:
 
     devices: list[str] = field(default_factory=list)
     consented: int = 0
-    _known_before: int = 0
+    _compared: bool = False
     _seen_before: int = 0
     _groups: dict[tuple[str, str], list[int]] = field(default_factory=dict)
 
@@ -41,8 +41,7 @@ class Unseen:
         if card.get("consent") is not True:
             return
         self.consented += 1
-        if seen_before is not None:
-            self._known_before += 1
+        self._compared = self._compared or seen_before is not None
         if not seen:
             self.devices.append(str(card["name"]))
             self._seen_before += seen_before is True
@@ -58,7 +57,7 @@ class Unseen:
     @property
     def seen_last_time(self) -> int | None:
         """How many of those that were not seen the previous report had seen; None where there is none to compare."""
-        return self._seen_before if self._known_before else None
+        return self._seen_before if self._compared else None
 
     def totals(self) -> dict[str, Any]:
         """For the summary."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -50,6 +51,10 @@ def strangers(
     return found
 
 
+# A certificate file, or one of several addresses: not seen tonight, it may be there all the same.
+_SEEN_ONLY = re.compile(r"^(client|file):|@")
+
+
 class Unheard:
     """Looks, device by device, for records about it that no finding heard."""
 
@@ -76,6 +81,8 @@ class Unheard:
             return
         endpoints = [str(finding["endpoint"]) for finding in findings if finding["endpoint"] is not None]
         if record.endpoint is not None and record.endpoint not in endpoints:
+            if _SEEN_ONLY.search(record.endpoint):
+                return
             near = closest(record.endpoint, endpoints)
             yield record.where.refuse("endpoint_unknown", "endpoint", value=record.endpoint, close=near).problem
         elif isinstance(record, Attestation) and record.result == "fail" and record.on <= self._now:

@@ -136,7 +136,8 @@ def build_report(
         tables = {name: _Spool(stack.enter_context(out.spool())) for name in languages}
         for done, card in enumerate(cards, 1):
             line = _write_device(card, observations, rules, fleet, seen_before.get(card["name"]), out, lines, tables)
-            fleet.unused += [*unheard.of(card["name"], line["findings"]), *unknown_limits(card)]
+            if not card.get("invalid"):
+                fleet.unused += [*unheard.of(card["name"], line["findings"]), *unknown_limits(card)]
             progress(done)
         _check_judged(fleet)
         fleet.finish()

@@ -135,6 +135,9 @@ SEEN, GONE, NEW = (1, "v", "w", "low"), (-1, "v", "w", "low"), (0, "v", "w", "lo
 def test_when_too_many_were_not_seen(fleet: Fleet, rule: dict[str, Any], groups: list[tuple[str, str]]) -> None:
     breaches = counted(fleet).breaches(load_policy({"fail_when_unseen": rule})["fail_when_unseen"])
     assert [(breach.group, breach.name) for breach in breaches] == groups
+    for breach in breaches:
+        allowed = {"all": rule.get("all", 0.5), "vantage": 0.0}.get(breach.group)
+        assert allowed is None or breach.share == allowed
 
 
 def test_how_many_had_been_seen_the_last_time() -> None:

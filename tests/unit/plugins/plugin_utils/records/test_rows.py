@@ -317,6 +317,8 @@ VERSIONS = finding("tls_versions", "https:443")
         ),
         ({"endpoint": "https:443", "check": "tls_versions"}, [finding("tls_versions", "https:443")], []),
         ({"endpoint": "https:444", "until": "2026-11-21"}, [finding("label", None)], []),
+        ({"endpoint": "client:/etc/dicom.pem"}, [finding("label", None)], []),
+        ({"endpoint": "https:443@192.0.2.7", "check": "tls_versions"}, [VERSIONS], []),
         ({"result": "fail"}, [finding("label", None, "pass")], ["outvoted"]),
         ({"result": "fail"}, [finding("label", None, "pass", "attestation")], []),
         ({"result": "fail"}, [finding("label", None, "fail")], []),
