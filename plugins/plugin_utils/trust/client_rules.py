@@ -55,6 +55,8 @@ REFUSED_BY = {
 }
 
 
+_READS_ANCHORS = ("OpenSSL",)
+
 _ODDITIES = {
     "serial_padded": "has a serial number that is written with needless zeros",
     "version_without_extensions": "has extensions, which its version does not know",
@@ -79,7 +81,9 @@ def client_problems(
         for cause in sorted(link.oddities):
             yield _refused(link, cause, _ODDITIES[cause])
         if position and _PURPOSES[purpose] not in (_usages(link) or (_PURPOSES[purpose],)):
-            yield _refused(link, "authority_purpose", f"is restricted to other purposes than a TLS {purpose}")
+            # Of an anchor, OpenSSL alone reads the purposes.
+            clients = _READS_ANCHORS if anchored and link is path[-1] else REFUSED_BY["authority_purpose"]
+            yield _refused(link, "authority_purpose", f"is restricted to other purposes than a TLS {purpose}", clients)
         if link is path[-1]:
             return
         if fit(link, path[position + 1]) == CONTRADICTS:
@@ -88,9 +92,9 @@ def client_problems(
             yield from _twin_problems(link, sent, now)
 
 
-def _refused(link: Certificate, cause: str, what: str) -> Problem:
+def _refused(link: Certificate, cause: str, what: str, clients: tuple[str, ...] = ()) -> Problem:
     detail = f"{quoted(link.subject)} {what}"
-    return Problem("some_clients_refuse", cause, detail, shown(link.subject), clients=REFUSED_BY[cause])
+    return Problem("some_clients_refuse", cause, detail, shown(link.subject), clients=clients or REFUSED_BY[cause])
 
 
 def _usages(link: Certificate) -> frozenset[bytes] | None:

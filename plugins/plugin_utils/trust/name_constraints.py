@@ -30,7 +30,7 @@ _JUDGED = (GN_DNS, GN_IP, GN_DIRECTORY)
 _FORMS = (0xA0, GN_EMAIL, GN_DNS, 0xA3, GN_DIRECTORY, 0xA5, GN_URI, GN_IP, 0x88)
 _COMMON_NAME = der.oid("2.5.4.3")
 _EMAIL_ADDRESS = der.oid("1.2.840.113549.1.9.1")
-_DNS_BASE = re.compile(rb"(?:\.?[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?)?")
+_DNS_BASE = re.compile(rb"(?:\.?[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*)?")
 # Two labels or more, and no number last: an address, a version or a product's name is no host name.
 _HOST_NAME = re.compile(
     r"(?:\*\.)?(?:(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\.)+(?!-|[0-9]+\Z)[A-Za-z0-9-]{1,63}(?<!-)", re.ASCII
@@ -93,7 +93,7 @@ def _host_name(kind: bytes, tag: int, content: bytes) -> bytes | None:
 
 def _within(tag: int, name: bytes, base: bytes) -> bool:
     if tag == GN_DNS:
-        return _dns_within(name.lower(), base.lower())
+        return _dns_within(name.lower().rstrip(b"."), base.lower())
     if tag == GN_IP:
         return _ip_within(name, base)
     return _directory_within(name, base)
@@ -108,7 +108,7 @@ def _dns_within(name: bytes, base: bytes) -> bool:
 
 def _reaches(name: bytes, base: bytes) -> bool:
     """Whether a wildcard stands for a name that is excluded, though it is not inside itself."""
-    name, base = name.lower(), base.lower()
+    name, base = name.lower().rstrip(b"."), base.lower()
     return name.startswith(b"*.") and base.partition(b".")[2] == name[2:]
 
 

@@ -205,6 +205,7 @@ UNREADABLE_BOUNDS = {
     "an address cut short": excluding(pki.tlv(0x87, bytes([10, 20, 0, 0, 255, 255, 0]))),
     "an empty address": excluding(pki.tlv(0x87)),
     "a wildcard": excluding(pki.tlv(0x82, b"*.dmz.example")),
+    "a trailing dot": excluding(pki.tlv(0x82, b"dmz.example.")),
     "a name in another alphabet": excluding(pki.tlv(0x82, "hôpital.example".encode())),
     "a directory name that is none": excluding(pki.tlv(0xA4, pki.tlv(0x30, b"\5\0"))),
     "a form that does not exist": excluding(pki.tlv(0xA2, b"")),
@@ -543,6 +544,14 @@ CASES: dict[str, Case] = {
     "a device without basic constraints, pinned as its own anchor": Case(
         "bad_signature/not_a_ca", [PINNED], [issued(PINNED)]
     ),
+    "a device that carries its name alone, pinned as its own anchor": Case(
+        "bad_signature/not_a_ca",
+        [named := pki.make("named", without=[BC, KU, EKU], dns=["named.hopital.example"])],
+        [issued(named)],
+    ),
+    "an old root that says nothing": Case(
+        "trusted/anchor_reached", [bare := pki.make("bare", ca=True, without=[BC, KU])], [issued(bare)]
+    ),
     "an old root that says that it signs certificates": Case(
         "trusted/anchor_reached",
         [old := pki.make("Old", ca=True, without=[BC])],
@@ -652,6 +661,9 @@ CASES: dict[str, Case] = {
     ),
     "a wildcard that stands for what is excluded": Case(
         "bad_signature/name_constraints", [ROOT], constrained(DNS_EXCLUDED, dns=["*.hopital.example"])
+    ),
+    "excluded, with a trailing dot": Case(
+        "bad_signature/name_constraints", [ROOT], constrained(DNS_EXCLUDED, dns=["a.dmz.hopital.example."])
     ),
     "a wildcard inside what is excluded": Case(
         "bad_signature/name_constraints", [ROOT], constrained(DNS_EXCLUDED, dns=["*.dmz.hopital.example"])
@@ -871,6 +883,12 @@ def test_every_cause_is_met() -> None:
     assert met == {f"{status}/{cause}" for status, causes in STATUSES.items() for cause in causes}
 
 
+def test_the_clients_that_refuse_are_named() -> None:
+    assert CASES["must-staple"].verdict()["clients"] == ["Firefox", "GnuTLS"]
+    assert CASES["an authority for clients"].verdict()["clients"] == ["GnuTLS", "OpenSSL"]
+    assert CASES["a root for clients"].verdict()["clients"] == ["OpenSSL"]
+
+
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
 def test_the_order_of_what_is_sent_does_not_count(order: tuple[int, ...]) -> None:
     rest = [MIDDLE, ROOT, STRANGER, OTHER_MIDDLE]
@@ -898,6 +916,10 @@ PATHS: dict[str, tuple[Case, list[tuple[str, pki.Identity]]]] = {
     "a weak twin alone counts": (
         Case("trusted", [RSA_ROOT], [RSA_DEVICE, WEAK_MIDDLE]),
         [("device", RSA_DEVICE), ("authority", WEAK_MIDDLE), ("anchor", RSA_ROOT)],
+    ),
+    "the signature of an anchor is as good as another's": (
+        Case("trusted", [WEAK_MIDDLE, RSA_ROOT], [RSA_DEVICE, RSA_MIDDLE]),
+        [("device", RSA_DEVICE), ("anchor", WEAK_MIDDLE)],
     ),
     "a small key above is passed by": (
         Case(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 from typing import Any
 
@@ -115,6 +116,7 @@ def resigned(data: bytes, signer: pki.Identity, digest: str, change: Any = None)
 
 
 SHOUTING = pki.make("HOSPITAL  ISSUING", ca=True, label="Hospital Issuing")
+RENAMED = pki.make("Hospital Issued", ca=True, label="Hospital Issuing")
 IMPOSTOR = pki.make("Hospital Issuing", ca=True, label="impostor")
 FALSE_DELEGATE = pki.make("Hospital OCSP", IMPOSTOR, extra=[_SIGNING])
 SELF_DELEGATE = pki.make("Hospital Issuing", label="impostor", extra=[_SIGNING])
@@ -122,6 +124,15 @@ SHA1_DELEGATE = pki.rebuild(DELEGATE, ISSUER, "sha1")
 CODE_DELEGATE = pki.make("Hospital Code", ISSUER)
 CRITICAL = pki.tlv(0xA1, pki.tlv(0x30, pki.extension("1.3.6.1.4.1.99999.1", b"\5\0", critical=True)))
 PLAIN = pki.tlv(0xA1, pki.tlv(0x30, pki.extension("1.3.6.1.4.1.99999.1", b"\5\0")))
+
+
+def named(issuer: pki.Identity) -> Any:
+    """A change that names the issuer by the hash of its name in another certificate."""
+
+    def digest(one: pki.Identity) -> bytes:
+        return hashlib.sha1(one.certificate.subject.public_bytes()).digest()
+
+    return lambda body: [*body[:-1], body[-1].replace(digest(ISSUER), digest(issuer))]
 
 
 def twice(other: bytes) -> Any:
@@ -137,9 +148,8 @@ def twice(other: bytes) -> Any:
         (resigned(answer(), ISSUER, "sha1"), "good"),
         (answer(signer=DELEGATE, delegates=(NO_DELEGATE, EXPIRED_DELEGATE, ISSUER, DELEGATE)), "good"),
         (resigned(answer(signer=DELEGATE, delegates=(SHA1_DELEGATE,)), DELEGATE, "sha1"), "good"),
-        (answer(issuer=SHOUTING), "good"),
-        (answer(issuer=SHOUTING, status=ocsp.OCSPCertStatus.REVOKED), "revoked"),
         (answer(issuer=IMPOSTOR, signer=ISSUER), "not_assessed"),
+        (resigned(answer(), ISSUER, "sha256", named(RENAMED)), "not_assessed"),
         (answer(signer=FALSE_DELEGATE, delegates=(FALSE_DELEGATE,)), "not_assessed"),
         (answer(signer=SELF_DELEGATE, delegates=(SELF_DELEGATE,)), "not_assessed"),
         (answer(signer=CODE_DELEGATE, delegates=(CODE_DELEGATE,)), "not_assessed"),
@@ -149,11 +159,19 @@ def twice(other: bytes) -> Any:
         (resigned(REVOKED, ISSUER, "sha256", lambda body: [*body, CRITICAL]), "revoked"),
         (resigned(answer(), ISSUER, "sha256", twice(REVOKED)), "revoked"),
         (resigned(REVOKED, ISSUER, "sha256", twice(answer())), "revoked"),
+        (resigned(answer(status=ocsp.OCSPCertStatus.UNKNOWN), ISSUER, "sha256", twice(REVOKED)), "revoked"),
         (resigned(answer(device=OTHER), ISSUER, "sha256", twice(answer())), "good"),
     ],
 )
 def test_whose_answer_and_how_it_is_signed(data: bytes, status: str) -> None:
     assert read_answer(data, DEVICE.der, ISSUER.der, pki.NOW)["status"] == status
+
+
+@pytest.mark.parametrize("as_written_by", [ISSUER, SHOUTING])
+def test_the_issuer_is_known_by_its_name_as_either_certificate_writes_it(as_written_by: pki.Identity) -> None:
+    for data, status in ((answer(), "good"), (REVOKED, "revoked")):
+        told = resigned(data, ISSUER, "sha256", named(as_written_by))
+        assert read_answer(told, DEVICE.der, SHOUTING.der, pki.NOW)["status"] == status
 
 
 @pytest.mark.parametrize("digest", ["sha1", "sha256", "sha384", "pss-sha1", "pss-sha256"])
