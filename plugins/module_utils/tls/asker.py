@@ -47,8 +47,10 @@ class Asker:
         self._rest = rest
         self.names = tuple(name for name in names if can_be_server_name(name))
         self._quick = quick
-        #: The first hello goes without a name.
-        self._nameless = nameless and not quick
+        #: Clients of this service usually send no name.
+        self.without_name = nameless and not quick
+        #: The first hello goes without one.
+        self._nameless = self.without_name
         #: Old stacks that stumble over extensions get hellos without, for the rest of the walk.
         self._bare = False
         self._rested = False

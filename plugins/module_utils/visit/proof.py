@@ -291,6 +291,9 @@ class LastHandshake:
 
 async def ask_names(visit: DeviceVisit, facts: EndpointFacts, walk: TlsWalk) -> None:
     """One hello for each further declared name; a full handshake where only TLS 1.3 shows its chain."""
+    only_newest = walk.facts.accepted() == [TLS13]
+    if walk.without_name and only_newest and walk.facts.server_name is not None:
+        await _shake_hands_as(visit, facts, walk, None)
     asked = {walk.facts.server_name, *(name for name, _place, _evidence in walk.facts.names)}
     for name in walk.names:
         if name in asked:
@@ -301,7 +304,7 @@ async def ask_names(visit: DeviceVisit, facts: EndpointFacts, walk: TlsWalk) -> 
             await _shake_hands_as(visit, facts, walk, name)
 
 
-async def _shake_hands_as(visit: DeviceVisit, facts: EndpointFacts, walk: TlsWalk, name: str) -> None:
+async def _shake_hands_as(visit: DeviceVisit, facts: EndpointFacts, walk: TlsWalk, name: str | None) -> None:
     agreed = walk.facts.negotiated
     evidence = "server_hello"
     connection = await visit.open(facts)
@@ -320,7 +323,8 @@ async def _shake_hands_as(visit: DeviceVisit, facts: EndpointFacts, walk: TlsWal
     chain = session.chain if session is not None else None
     if session is not None:
         walk.facts.show(TLS13, session.key, name, chain)
-    walk.facts.names.append((name, walk.facts.place(chain), "server_hello" if chain else evidence))
+    if name is not None:
+        walk.facts.names.append((name, walk.facts.place(chain), "server_hello" if chain else evidence))
 
 
 async def ask_other_cells(walk: TlsWalk) -> None:
