@@ -26,8 +26,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire impor
     WALK_ORDER,
 )
 
-#: ask(hello, whole, sslv2) -> Answer, on a connection of its own
-Ask = Callable[[bytes, bool, bool], Awaitable[Answer]]
+#: ask(hello, whole, sslv2[, control]) -> Answer, on a connection of its own; a control is sent at once
+Ask = Callable[..., Awaitable[Answer]]
 #: rest() gives a limiter time to forget us
 Rest = Callable[[], Awaitable[None]]
 
@@ -59,6 +59,8 @@ class Asker:
         self._offered: dict[int, tuple[int, ...]] = {}
         #: the last hello that was answered, and whether it was of SSLv2
         self._control: tuple[bytes, bool] | None = None
+        #: the last hello that was cut: its version, whether it offered all suites, its bytes
+        self._cut: tuple[int, bool, bytes] | None = None
         self.facts = WalkFacts(server_name=self.names[0] if self.names else None)
 
     async def ask_control(self) -> bool:
@@ -66,7 +68,13 @@ class Asker:
         if self._control is None:
             return False
         hello, sslv2 = self._control
-        return (await self._ask(hello, False, sslv2)).evidence == "server_hello"
+        return (await self._ask(hello, False, sslv2, True)).evidence == "server_hello"
+
+    async def repeat_cut(self) -> None:
+        """Send the last hello that was cut once more, and take what it says of its version."""
+        if self._cut is not None:
+            version, complete, hello = self._cut
+            self._record(version, await self._send(hello, self.facts.server_name), complete)
 
     async def _rest_once(self) -> None:
         if not self._rested:
@@ -86,7 +94,10 @@ class Asker:
         hello = client_hello(version, name, self._bare, self._quick, key)
         self._offered[version] = hello.suites
         answer = await self._send(hello.sent, name)
-        self._record(version, answer, complete=self._is_complete(version, hello, key))
+        complete = self._is_complete(version, hello, key)
+        self._record(version, answer, complete)
+        if version in self.facts.unconfirmed:
+            self._cut = version, complete, hello.sent
         return answer
 
     def _is_complete(self, version: int, hello: ClientHello, key: str) -> bool:

@@ -260,6 +260,7 @@ class TlsSession:
                 data = await self._connection.receive()
                 if not data:
                     return b""
+                self._go_on()
                 self._incoming.write(data)
             except ssl.SSLZeroReturnError:
                 return bytes(said)
@@ -278,6 +279,7 @@ class TlsSession:
 
     def hurry(self, seconds: float) -> None:
         """Wait no longer than this for what is still to come."""
+        self._renewed = _RENEWALS
         self._connection.deadline = min(self._connection.deadline, time.monotonic() + seconds)
 
     def later(self) -> None:
@@ -363,10 +365,14 @@ class TlsSession:
         if not data:
             raise HandshakeFailed("eof", "eof")
         self._refuse_to_compute(data)
+        self._go_on()
+        self._incoming.write(data)
+
+    def _go_on(self) -> None:
+        """A device that answers gets its whole time for the next answer, unless it was hurried; not without end."""
         if self._renewed < _RENEWALS:
             self._renewed += 1
             self._renew()
-        self._incoming.write(data)
 
     def _refuse_to_compute(self, data: bytes) -> None:
         """OpenSSL takes a second of CPU for a Diffie-Hellman prime of 10,000 bits, and all visits would wait for it."""

@@ -54,6 +54,8 @@ class LastHandshake:
         self._endpoint = endpoint
         self._wants_date = wants_date
         self._heard = False
+        #: seconds that a limiter may have counted which explains what was cut
+        self._doubted_for = 0.0
 
     async def run(self) -> None:
         """Try, and write down what came. The visit's own ends (breaker, budget, no connection) pass through."""
@@ -75,13 +77,26 @@ class LastHandshake:
         if failure is not None and self._was_cut(failure):
             failure = await self._after_cut(version, failure)
         elif not self._heard:
-            await self._confirm()
+            await self._confirm(even_so=True)
         if failure is not None:
             self._fail(failure)
 
     def _cipher(self, version: int) -> int | None:
         agreed = self._walk.facts.negotiated
         return agreed.cipher if agreed is not None and agreed.version == version else None
+
+    async def rule_out_limiter(self) -> None:
+        """Where a limiter that forgot us just before the control explains the cuts: a longer rest, and the pair again.
+
+        It would let the old hello through then, and cut the control after it.
+        """
+        walk = self._walk.facts
+        if not self._doubted_for:
+            return
+        walk.steady = None
+        await self._visit.rest(self._doubted_for + 0.2)
+        await self._walk.repeat_cut()
+        walk.settle(await self._walk.ask_control())
 
     async def ask_date_again(self) -> None:
         """Once more, where the only Date is far off: many small web servers send the same one for ever."""
@@ -140,6 +155,7 @@ class LastHandshake:
         if cut and not walk.certificate_requested:
             visit.doubt(facts.port, "handshake")
         visit.note(failure is not None and failure.kind == "silence")
+        visit.note_answer(facts.port, self._heard)
         return failure
 
     def _learn(self, session: TlsSession, name: str | None) -> None:
@@ -149,7 +165,9 @@ class LastHandshake:
         if agreed is None:
             return
         self._heard = True
-        walk.settle(True)
+        if walk.steady is None and walk.unconfirmed:
+            self._doubted_for = self._visit.limiter_fits(facts.port)
+            walk.settle(True)
         walk.agree(agreed, completed=True)
         walk.statuses[agreed.version] = VersionFact("accepted", "server_hello", agreed.cipher)
         walk.show(agreed.version, session.key, name, session.chain)
@@ -202,11 +220,17 @@ class LastHandshake:
         facts.alert = facts.alert if answered else None
         return failure
 
-    async def _confirm(self) -> None:
-        """Where no handshake was possible, or none was heard: the control by a plain hello."""
+    async def _confirm(self, even_so: bool = False) -> None:
+        """Where no handshake was possible, or none was heard: the control by a plain hello.
+
+        `even_so`: though no version waits for it; a hello that nobody answers any more was not refused.
+        """
         walk = self._walk.facts
-        if walk.unconfirmed and walk.steady is None and walk.spoke_tls:
-            walk.settle(await self._walk.ask_control())
+        if walk.steady is None and walk.spoke_tls and (walk.unconfirmed or even_so):
+            answered = await self._walk.ask_control()
+            walk.settle(answered)
+            if not answered:
+                walk.steady = False
 
     def _fail(self, failure: HandshakeFailed) -> None:
         facts, walk = self._facts, self._walk.facts
@@ -219,7 +243,7 @@ class LastHandshake:
         if failure.kind == "local":
             if facts.handshake != "completed":
                 facts.handshake = "not_possible"
-        elif failure.kind in ("alert", "broken"):
+        elif failure.kind in ("alert", "broken") and (self._heard or walk.steady is not False):
             facts.handshake = "refused"
             facts.certificate_missed = failure.kind == "alert" and requested
         else:

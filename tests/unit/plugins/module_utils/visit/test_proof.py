@@ -356,7 +356,6 @@ def test_a_refused_port_beside_a_healthy_one_costs_one_look_and_no_abort(credent
             if device.connections == 5:
                 break
             time.sleep(0.02)
-        device.endings()
         assert device.connections == 5 and device.links[-1].received == b""
     assert (raw["outcome"], raw["died_after"]) == ("observed", None)
 
