@@ -71,7 +71,7 @@ def test_who_was_seen_the_last_time_is_told(tmp_path: Path) -> None:
             Page(dest / page).text
         )
     french = plain(Page(dest / "fr" / "index.html").text)
-    assert "2 dispositifs sur 2 n'ont pas été vus ; la politique en admet 50 %." in french
+    assert "Dispositifs non vus : 2 sur 2 ; la politique en admet 50 %." in french
     lines = {line["device"]: (line["seen"], line["seen_before"]) for line in summary(dest)["devices"]}
     assert lines == {"a": (False, True), "b": (False, False), "c": (False, False)}
 
