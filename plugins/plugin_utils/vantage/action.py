@@ -37,6 +37,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.in
     vantage_clock,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.login import NotAsked
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.options import Unshown
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.told import DataOnly
 
@@ -88,7 +89,7 @@ class VantageAction(DataOnly):
     _supports_check_mode = True
     _supports_async = False
 
-    taken = ("answers", "observations", "vantage_clock")
+    taken = ("answers", "observations", "vantage_clock", "vantage_host")
     #: The module's, without the collection's.
     name = ""
     #: How the host that looked names itself, once it has answered.
@@ -195,7 +196,7 @@ class VantageAction(DataOnly):
             )
         except AnsibleConnectionFailure as error:
             raise VantageLost(f"the vantage cannot be reached ({error.message}).") from None
-        host = result.get("vantage_host")
+        host = clean_text(result.get("vantage_host") or "")[:120]
         if host and self._vantage_host not in (None, host):
             raise VantageLost(f"another host answered: {host}, where {self._vantage_host} had answered before.")
         self._vantage_host = host or self._vantage_host

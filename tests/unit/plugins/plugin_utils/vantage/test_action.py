@@ -185,6 +185,7 @@ def test_work_that_would_be_done_on_another_host_is_refused(
 
 
 def test_what_was_sent_names_the_host_that_sent_it_and_another_host_is_an_error() -> None:
+    assert "vantage_host" in VantageAction.taken
     half = Half({"vantage_host": "probe-room-7"})
     half.run_there({}, {})
     told = half.looked([*seen("observed", "skipped"), {"outcome": "aborted", "reason": "vantage_lost"}], 3, 2)
