@@ -50,7 +50,9 @@ options:
   trust_anchors:
     description:
       - The hospital's root certificates, as files on the control node or as PEM texts.
-      - Without any, the trust of every chain is V(not_assessed).
+      - Without any, only what no root could mend is judged (a self-signed certificate, a false signature, an expired
+        intermediate, a certificate that is not a server's); the trust of every other chain is V(not_assessed).
+      - A C(BEGIN TRUSTED CERTIFICATE) that OpenSSL is told not to trust for TLS servers is refused by name.
     type: list
     elements: str
     default: []
