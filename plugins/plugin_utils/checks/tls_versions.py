@@ -19,17 +19,28 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean i
 VERSIONS = ("SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 
 
-#: What lets a refusal stand by itself: a ServerHello of another version, "not this version" (RFC 8446, 6.2), or a
-#: version below one that was refused so. A cut or another alert needs a control that was answered right afterwards.
-_PROOFS = ("server_hello", "alert:70", "inferred")
+#: What lets a refusal stand by itself: a ServerHello of another version, or "not this version" (RFC 8446, 6.2).
+_PROOFS = ("server_hello", "alert:70")
 
 
-def _status(entry: Mapping[str, Any]) -> str:
-    """accepted, refused, or why neither can be said."""
-    status = entry.get("status", "not_tested")
-    if status == "refused" and entry.get("evidence") not in _PROOFS and entry.get("control") != "answered":
-        return "undetermined"
-    return status if isinstance(status, str) else "not_tested"
+def _statuses(states: Mapping[str, Any]) -> dict[str, str]:
+    """Of each version: accepted, refused, or why neither can be said.
+
+    A cut or another alert is a refusal only where a control was answered right afterwards; one that is inferred, only
+    below an alert 70. SSL 2.0 has hellos of its own, and is inferred where what is left of its age is refused.
+    """
+    found: dict[str, str] = {}
+    spoken_for = False
+    for version in reversed(VERSIONS):
+        entry = as_mapping(states.get(version))
+        status, evidence = entry.get("status", "not_tested"), entry.get("evidence")
+        inferred = evidence == "inferred" and (spoken_for or version == "SSLv2")
+        if status == "refused":
+            proved = evidence in _PROOFS or inferred or entry.get("control") == "answered"
+            status = "refused" if proved else "undetermined"
+            spoken_for = spoken_for or evidence == "alert:70"
+        found[version] = status if isinstance(status, str) else "not_tested"
+    return found
 
 
 def _handshake_fails(facts: EndpointFacts) -> bool:
@@ -56,10 +67,10 @@ def judge_versions(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
     if facts.outcome == "not_tls":
         return Verdict("plaintext_service", dict(facts.context, outcome="not_tls"), expected)
     states = as_mapping(facts.told("versions"))
-    status = {version: _status(as_mapping(states.get(version))) for version in VERSIONS}
+    status = _statuses(states)
     accepted = [version for version in VERSIONS if status[version] == "accepted"]
     open_questions = {
-        version: clean_text(state) for version, state in status.items() if state not in ("accepted", "refused")
+        version: clean_text(status[version]) for version in VERSIONS if status[version] not in ("accepted", "refused")
     }
     observed = {
         "accepted": accepted,
