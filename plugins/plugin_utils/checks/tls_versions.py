@@ -46,13 +46,12 @@ def _statuses(states: Mapping[str, Any]) -> dict[str, str]:
 def _handshake_fails(facts: EndpointFacts) -> bool:
     """Whether no client gets to the end: the server answers a hello, then refuses or cuts what follows.
 
-    A server that asked for a certificate may do so to us, who have none; one that cuts a plain hello too, or that the
-    visit broke off at, may have had other reasons.
+    A server that asked for a certificate may do so to us, who have none; one that turns away a plain hello too, or that
+    the visit broke off at, may have had other reasons.
     """
     if facts.aborted or facts.told("client_certificate") in ("requested", "required"):
         return False
-    handshake = facts.told("handshake")
-    return handshake == "refused" or (handshake == "cut" and facts.told("answers_unsteadily") is not True)
+    return facts.told("handshake") in ("refused", "cut") and facts.told("answers_unsteadily") is not True
 
 
 def judge_versions(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
