@@ -71,7 +71,10 @@ def leaf(*dns: str, ip: tuple[str, ...] = (), common_name: str | None = None, **
         ("xn--nxasmm1c.example", "ΒΌΛΟς.example", True),
         ("xn--wgv71a119e.example", "日本語。example", True),
         ("xn--ls8h.example", "💩.example", False),
-        ("xn---foo-example", "\u0301foo.example", False),
+        *(
+            (f"xn--{label.encode('punycode').decode()}.example", f"{label}.example", False)
+            for label in ("\u0301foo", "-é", "é-", "ab--é", "é é", "💩")
+        ),
         ("xn--bcher-kva.example", "Bu\u0308cher.example", True),
         ("echo.example", "ｅｃｈｏ.example", True),
         ("a..example", "a..example", False),
