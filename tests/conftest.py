@@ -38,9 +38,9 @@ TOGETHER = (
     "test_installed.py",
 )
 #: A server is started once for all tests that name it. `make test` runs the fast ones; the others are slow to install.
-FAST_SERVERS = ("aiosmtpd", "dcmtk", "gnutls", "java", "nginx", "openssl", "stunnel")
+FAST_SERVERS = ("aiosmtpd", "dcmtk", "gnutls", "java", "mllp", "nginx", "openssl", "pynetdicom", "storescp", "stunnel")
 SLOW_SERVERS = (
-    *("dovecot", "mariadb", "postfix", "postgresql", "slapd", "vsftpd", "xrdp"),
+    *("cups", "dovecot", "exim", "mariadb", "mosquitto", "orthanc", "postfix", "postgresql", "slapd", "vsftpd", "xrdp"),
     *("mbedtls", "node", "node-0.8-openssl-1.0.0m", "openssl-1.0.2e"),
 )
 

@@ -320,7 +320,7 @@ class Tls:
         pause: float = 0.0,
         keep_open: bool = False,
     ) -> None:
-        self._context = context
+        self.context = context
         self._page = page
         self._shape = shape
         self._gate = gate
@@ -331,7 +331,7 @@ class Tls:
 
     def __call__(self, link: Link) -> None:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        tls = self._context.wrap_bio(incoming, outgoing, server_side=True)
+        tls = self.context.wrap_bio(incoming, outgoing, server_side=True)
         shaken, request, first = False, b"", True
         while data := link.receive():
             if first and self._gate is not None:

@@ -22,12 +22,14 @@ from servers.stacks import Credentials
 Service = Callable[[Credentials, Path], contextlib.AbstractContextManager[dict[str, int]]]
 
 
-def _needs_root() -> None:
+def needs_root() -> None:
+    """Unavailable for all others."""
     if os.geteuid() != 0:
         raise Unavailable("root is needed")
 
 
-def _own(path: Path, user: str) -> None:
+def own(path: Path, user: str) -> None:
+    """Give all of it to this user."""
     entry = pwd.getpwnam(user)
     for place in (path, *path.rglob("*")):
         os.chown(place, entry.pw_uid, entry.pw_gid)
@@ -39,20 +41,20 @@ def _private_key(files: Credentials, folder: Path, user: str) -> Path:
     key = folder / "key.pem"
     shutil.copy(files.key, key)
     key.chmod(0o600)
-    _own(folder, user)
+    own(folder, user)
     return key
 
 
 @contextlib.contextmanager
 def postfix(files: Credentials, folder: Path) -> Iterator[dict[str, int]]:
     """SMTP with STARTTLS, and without."""
-    _needs_root()
+    needs_root()
     postfix_program = program("postfix")
     ports = {"smtp": free_port(), "smtp without TLS": free_port()}
     etc, queue, data = folder / "etc", folder / "queue", folder / "data"
     for place in (etc, queue, data):
         place.mkdir(parents=True)
-    _own(data, "postfix")
+    own(data, "postfix")
     (etc / "main.cf").write_text(
         f"compatibility_level = 3.6\nqueue_directory = {queue}\ndata_directory = {data}\nmaillog_file = /dev/stdout\n"
         "maillog_file_prefixes = /dev\ninet_interfaces = 127.0.0.1\ninet_protocols = ipv4\n"
@@ -89,7 +91,7 @@ def aiosmtpd(files: Credentials, folder: Path) -> Iterator[dict[str, int]]:
 @contextlib.contextmanager
 def dovecot(files: Credentials, folder: Path) -> Iterator[dict[str, int]]:
     """IMAP and POP3 with STARTTLS, and from the first byte."""
-    _needs_root()
+    needs_root()
     ports = {name: free_port() for name in ("imap", "pop3", "imaps", "pop3s")}
     folder.mkdir(parents=True, exist_ok=True)
     listeners = "".join(
@@ -111,7 +113,7 @@ def dovecot(files: Credentials, folder: Path) -> Iterator[dict[str, int]]:
 @contextlib.contextmanager
 def vsftpd(files: Credentials, folder: Path) -> Iterator[dict[str, int]]:
     """FTP with AUTH TLS, and without."""
-    _needs_root()
+    needs_root()
     ports = {"ftp": free_port(), "ftp without TLS": free_port()}
     (folder / "empty").mkdir(parents=True)
     with contextlib.ExitStack() as held:
@@ -129,8 +131,8 @@ def vsftpd(files: Credentials, folder: Path) -> Iterator[dict[str, int]]:
 
 
 @contextlib.contextmanager
-def slapd(files: Credentials, folder: Path) -> Iterator[dict[str, int]]:
-    """LDAP with STARTTLS, LDAP without, and LDAP over TLS."""
+def slapd(files: Credentials, folder: Path, level: str = "none") -> Iterator[dict[str, int]]:
+    """LDAP with STARTTLS, LDAP without, and LDAP over TLS; `level`: of its log (none is Debian's)."""
     ports = {"ldap": free_port(), "ldaps": free_port(), "ldap without TLS": free_port()}
     tls = f"TLSCACertificateFile {files.chain}\nTLSCertificateFile {files.chain}\nTLSCertificateKeyFile {files.key}\n"
     with contextlib.ExitStack() as held:
@@ -146,7 +148,7 @@ def slapd(files: Credentials, folder: Path) -> Iterator[dict[str, int]]:
                 f"suffix dc=example\nrootdn cn=admin,dc=example\ndirectory {place}\n",
                 encoding="ascii",
             )
-            command = [program("slapd"), "-d", "0", "-f", place / "slapd.conf", "-h", urls]
+            command = [program("slapd"), "-d", level, "-f", place / "slapd.conf", "-h", urls]
             wanted = [ports["ldap"], ports["ldaps"]] if name == "tls" else [ports["ldap without TLS"]]
             held.enter_context(running(command, wanted, place))
         yield ports
@@ -155,20 +157,20 @@ def slapd(files: Credentials, folder: Path) -> Iterator[dict[str, int]]:
 @contextlib.contextmanager
 def postgresql(files: Credentials, folder: Path) -> Iterator[dict[str, int]]:
     """PostgreSQL with TLS, and without."""
-    _needs_root()
+    needs_root()
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not programs:
         raise Unavailable("postgresql is not installed")
     ports = {"postgres": free_port(), "postgres without TLS": free_port()}
     key = _private_key(files, folder / "key", "postgres")
     (folder / "data").mkdir()
-    _own(folder, "postgres")
+    own(folder, "postgres")
     initdb = [programs[-1], "-D", folder / "data", "--auth=trust", "--no-sync", "-N"]
     subprocess.run(
         initdb, user="postgres", group="postgres", extra_groups=[], cwd=folder, check=True, capture_output=True
     )
     shutil.copytree(folder / "data", folder / "plain")
-    _own(folder, "postgres")
+    own(folder, "postgres")
     with contextlib.ExitStack() as held:
         for name, data in (("postgres", "data"), ("postgres without TLS", "plain")):
             command = [
@@ -191,7 +193,7 @@ def postgresql(files: Credentials, folder: Path) -> Iterator[dict[str, int]]:
 @contextlib.contextmanager
 def mariadb(files: Credentials, folder: Path) -> Iterator[dict[str, int]]:
     """MariaDB with TLS, and without."""
-    _needs_root()
+    needs_root()
     server = program("mariadbd")
     ports = {"mysql": free_port(), "mysql without TLS": free_port()}
     key = _private_key(files, folder / "key", "mysql")
@@ -206,7 +208,7 @@ def mariadb(files: Credentials, folder: Path) -> Iterator[dict[str, int]]:
         for name in ports:
             data = folder / name.replace(" ", "-")
             data.mkdir()
-            _own(folder, "mysql")
+            own(folder, "mysql")
             command = [server, *base, "--skip-grant-tables", f"--datadir={data}", f"--port={ports[name]}"]
             command += [
                 "--skip-networking=0",
@@ -234,7 +236,7 @@ def xrdp(files: Credentials, folder: Path) -> Iterator[dict[str, int]]:
                 f"[Globals]\nini_version=1\nfork=true\nport=tcp://127.0.0.1:{port}\nruntime_user=root\n"
                 f"security_layer={'tls' if name == 'rdp' else 'rdp'}\ncertificate={files.chain}\nkey_file={files.key}\n"
                 "ssl_protocols=TLSv1.2, TLSv1.3\ncrypt_level=high\n"
-                "[Logging]\nLogFile=xrdp.log\nLogLevel=INFO\n[Xorg]\nname=Xorg\nlib=libxup.so\n",
+                f"[Logging]\nLogFile={place}/xrdp.log\nLogLevel=INFO\n[Xorg]\nname=Xorg\nlib=libxup.so\n",
                 encoding="ascii",
             )
             command = [program("xrdp"), "--nodaemon", "--config", place / "xrdp.ini"]
