@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -225,6 +225,51 @@ def page(results: Results) -> str:
         ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
+
+def right_and_wrong(marks: Mapping[str, Mapping[str, tuple[str, int]]], tools: Sequence[str]) -> str:
+    """The section on truth. `marks`: case -> tool -> (right | wrong | open, connections)."""
+    cells = [
+        (case, *(f"{found[tool][0]}, {found[tool][1]}" if tool in found else "" for tool in tools))
+        for case, found in marks.items()
+    ]
+    totals = ["**in all**"]
+    for tool in tools:
+        entries = [found[tool] for found in marks.values() if tool in found]
+        counts = ", ".join(f"{sum(word == one for one, _n in entries)} {word}" for word in ("right", "open", "wrong"))
+        totals.append(f"**{counts}; {sum(number for _word, number in entries)} connections**")
+    return "\n\n".join([SECTION, _RIGHT_AND_WRONG, table(("the server", *tools), [*cells, tuple(totals)])])
+
+
+def with_section(text: str, section: str) -> str:
+    """The page with this section on truth, in the place of the one it had or before the commands."""
+    before, found, rest = text.partition(SECTION)
+    if found:
+        rest = rest[rest.index("\n## ") + 1 :]
+    else:
+        before, mark, rest = text.partition("## Commands and versions")
+        rest = mark + rest
+    return f"{before}{section}\n\n{rest}"
+
+
+def section_of(text: str) -> str:
+    """The section on truth of a page; "" where it has none."""
+    _before, found, rest = text.partition(SECTION)
+    return (found + rest[: rest.index("\n## ")]).strip() if found else ""
+
+
+#: Heading of the section that tests/bench/right_wrong.py writes.
+SECTION = "## Right and wrong"
+
+_RIGHT_AND_WRONG = """\
+Servers that mislead: each has one fault, or what looks like one, and its truth is known. Every tool visits a server of
+its own; the number is that of the connections that the server counted. *Right*: said, or plain from what it put out.
+*Open*: it does not say, or says that it does not know. *Wrong*: it says the opposite, the worst that a tool can do.
+`device_probe` visits at `depth: normal`; at `thorough` for the hole below an alert 70 and for SSL 2.0 beside TLS 1.2.
+The others are asked for what the row is about (sslyze: `--certinfo`, or the six versions; testssl.sh: `-S`, `-p` or
+`-s`), for each name that is declared, and get the root. Where some clients refuse a server and others do not, its truth
+is a fault.
+
+This section is written by `.venv/bin/python tests/bench/right_wrong.py --write`, apart from the rest of the page."""
 
 _TITLE = """\
 # Benchmarks

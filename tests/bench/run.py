@@ -215,7 +215,8 @@ def _tell(results: page.Results, options: argparse.Namespace) -> None:
     print()
     print(text if not options.quick else page.side_by_side(results.rows))
     if not (options.only or options.quick) and options.endpoints == SMALL:
-        DOCUMENT.write_text(text, encoding="utf-8")
+        kept = page.section_of(DOCUMENT.read_text(encoding="utf-8")) if DOCUMENT.exists() else ""
+        DOCUMENT.write_text(page.with_section(text, kept) if kept else text, encoding="utf-8")
         say(f"wrote {DOCUMENT.relative_to(ROOT)}")
 
 

@@ -13,15 +13,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers.device import silent
+from servers.real import Unavailable
 
 from bench import page
+from bench.cases import CASES, Case
 from bench.farm import Counters, _payload, endpoints
 from bench.measure import part_of
 from bench.peers.base import FACTS, Answers, complete
+from bench.right_wrong import Answer, mark, measure
 from bench.suite import Row, Run
 from bench.targets import of_audits, of_faults, of_scale, of_tools
 
 RUN = Path(__file__).with_name("run.py")
+#: Where the page says "wrong" of our own visit, and why.
+KNOWN_WRONG = {
+    "a limiter that says nothing": "silence outlasts the limiter, and the control is let in",
+    "expired on every second node": "the two hellos that show a certificate reach the same node",
+}
 
 
 @pytest.fixture(scope="module")
@@ -161,3 +170,47 @@ def test_the_page_names_what_was_missed_and_what_could_not_be_had() -> None:
 def test_the_page_says_when_the_machine_was_busy(load: str, said: bool) -> None:
     text = page.page(page.Results(setting={"load average at the start": load}))
     assert ("busy with other work" in text) is said
+
+
+# -- right and wrong
+
+
+@pytest.mark.parametrize(
+    ("truth", "answer", "found"),
+    [
+        ("fault", "fault", "right"),
+        ("fault", "sound", "wrong"),
+        ("sound", "fault", "wrong"),
+        ("fault", None, "open"),
+        (frozenset({"TLSv1.2"}), {"TLSv1.1": False, "TLSv1.2": True}, "right"),
+        (frozenset({"TLSv1.2"}), {"TLSv1.1": None, "TLSv1.2": True}, "open"),
+        (frozenset({"TLSv1.2"}), {"TLSv1.1": None, "TLSv1.2": False}, "wrong"),
+        (frozenset({"TLSv1.2"}), {"TLSv1.1": True, "TLSv1.2": True}, "wrong"),
+    ],
+)
+def test_what_is_not_told_is_open_and_the_opposite_of_the_truth_is_wrong(
+    truth: str | frozenset[str], answer: Answer, found: str
+) -> None:
+    case = Case("a server", "", truth, lambda _stand: silent)
+    assert mark(case, answer) == found
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_server_that_misleads_does_not_mislead_the_visit(case: Case) -> None:
+    try:
+        found = measure(case, "device_probe")
+    except Unavailable as why:
+        pytest.skip(str(why))
+    if case.name in KNOWN_WRONG:
+        pytest.xfail(KNOWN_WRONG[case.name])
+    assert mark(case, found["answer"]) != "wrong", found
+    assert found["connections"] <= 12
+
+
+def test_the_section_on_truth_outlives_the_page_around_it() -> None:
+    section = page.right_and_wrong({"a server": {"probe": ("right", 3)}}, ["probe", "other"])
+    text = page.page(page.Results(rows=[row("device_probe", 1000, 3.0, 4000)]))
+    once = page.with_section(text, section)
+    assert "right, 3" in section and "1 right, 0 open, 0 wrong; 3 connections" in section
+    assert page.section_of(text) == "" and page.section_of(once) == section
+    assert page.with_section(once, section) == once
