@@ -54,6 +54,8 @@ class LastHandshake:
         self._endpoint = endpoint
         self._wants_date = wants_date
         self._heard = False
+        #: it answered a request after the handshake
+        self._lived = False
         #: seconds that a limiter may have counted which explains what was cut
         self._doubted_for = 0.0
 
@@ -123,7 +125,7 @@ class LastHandshake:
         if group is None and agreed is not None:
             group = agreed.group_number
         name = name or walk.server_name
-        self._heard = False
+        self._heard = self._lived = False
         failure = None
         session = None
         connection = await visit.open(facts)
@@ -151,7 +153,8 @@ class LastHandshake:
             failure = HandshakeFailed("silence", "silence")
         finally:
             await visit.close(connection)
-        cut = connection.was_reset or (failure is not None and failure.kind in _CUT)
+        # Who answers and closes resets the connection when our goodbye comes: that is no death.
+        cut = (connection.was_reset and not self._lived) or (failure is not None and failure.kind in _CUT)
         if cut and not walk.certificate_requested:
             visit.doubt(facts.port, "handshake")
         visit.note(failure is not None and failure.kind == "silence")
@@ -301,6 +304,7 @@ class LastHandshake:
                     # It ended instead of answering: a device that died of the handshake does so too.
                     visit.doubt(facts.port, "handshake")
             return
+        self._lived = True
         facts.certificate_missed = answer.certificate_missing and self._walk.facts.certificate_requested is True
         if answer.date is not None:
             offset, uncertainty = http_date.offset(answer.date, sent_at, received_at)

@@ -32,6 +32,8 @@ from servers.device import (
 )
 from servers.probe import card, exactly, probe, statuses, visit
 
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.connection import Connection
+
 Credentials = Callable[..., str]
 MODERN, OLD = ("TLSv1.2", "TLSv1.3"), ("TLSv1.2",)
 
@@ -358,6 +360,17 @@ def test_a_refused_port_beside_a_healthy_one_costs_one_look_and_no_abort(credent
             time.sleep(0.02)
         assert device.connections == 5 and device.links[-1].received == b""
     assert (raw["outcome"], raw["died_after"]) == ("observed", None)
+
+
+def test_who_answers_and_resets_is_alive(credentials: Credentials, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A web server that closes after its answer meets our goodbye with a reset: no look more is worth that."""
+    # Reads true whatever is written: whether the reset comes in time is up to the kernel.
+    monkeypatch.setattr(
+        Connection, "was_reset", property(lambda _self: True, lambda _self, _value: None), raising=False
+    )
+    with Device(Tls(server_context(credentials(), MODERN), web_page())) as device:
+        raw = visit(card([(device.port, "https")], names=[pki.NAME]))
+        assert (raw["connections"], raw["outcome"], raw["died_after"]) == (4, "observed", None)
 
 
 @pytest.mark.parametrize("serve", [resets, hangs_up, silent])
