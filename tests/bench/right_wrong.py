@@ -30,7 +30,8 @@ if __name__ == "__main__":
     sys.path[:1] = [str(ROOT / "tests"), str(ROOT / "collections")]
 
 from servers.device import Device
-from servers.probe import ORDER, card, judged
+from servers.judge import judged
+from servers.probe import ORDER, card
 from servers.real import Unavailable
 
 from bench import chains, install, page

@@ -8,15 +8,10 @@ from __future__ import annotations
 import base64
 import socket
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.filter.assess import assess
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.event_loop import EventLoop
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit.device import DeviceVisit, Settings
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import card_from_dictionary
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.interpret import VantageClock, interpret
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.judge import TrustJudge
 
 ORDER = ("SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 
@@ -81,12 +76,3 @@ def accepted(endpoint: dict[str, Any]) -> list[str]:
 def exactly(*versions: str) -> dict[str, str]:
     """The statuses of a server that speaks these versions and no other."""
     return {version: "accepted" if version in versions else "refused" for version in ORDER}
-
-
-def judged(device: dict[str, Any], root: bytes, **settings: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Visit a device as a task does: (its observation, its findings). `root`: DER, the hospital's authority."""
-    now = datetime.now(timezone.utc)
-    device_as_read = card_from_dictionary(device, now)
-    raw = visit(device_as_read, **settings)
-    observation = interpret(raw, device_as_read, TrustJudge([root]), "localhost", now, VantageClock())
-    return observation, assess([observation], [device], now=now.isoformat())

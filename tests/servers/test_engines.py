@@ -19,7 +19,8 @@ import pytest
 
 from servers import pki
 from servers.engines import ENGINES
-from servers.probe import accepted, card, exactly, judged, statuses
+from servers.judge import judged
+from servers.probe import accepted, card, exactly, statuses
 from servers.real import Unavailable
 from servers.stacks import Credentials
 
