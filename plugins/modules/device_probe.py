@@ -40,6 +40,8 @@ options:
       - A dictionary has the keys C(name) (required, unique), C(address) (required), C(names), C(endpoints), C(ports),
         C(sntp) and C(consent). C(consent) must be true, or a record as in C(device_probe_consent), for the device to be
         visited.
+      - A host name with several addresses is visited at each, at most four, one at a time and within the device's time.
+        Two services on one port that both begin with TLS are one endpoint with two names.
       - A device whose description cannot be used is skipped with the reason V(inventory_invalid) and a sentence that
         names the variable; the others are visited. An address that is no device's (V(0.0.0.0), broadcast, multicast,
         link-local without a zone, a whole, hexadecimal or octal number) is such a mistake, and so is V(host:port).

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,41 @@ def test_what_a_visit_costs(files: Credentials, workshop: Path, row: str) -> Non
     assert len(seen["further_chains"]) == ("two keys" in row)
     if "SSLv3" in row:
         assert set(accepted(seen)) >= set(OLD)
+
+
+HAPROXY = """global
+  maxconn 100
+  ssl-default-bind-ciphers ALL:@SECLEVEL=0
+defaults
+  mode http
+  timeout connect 3s
+  timeout client 5s
+  timeout server 5s
+frontend limited
+  bind 127.0.0.1:{port} ssl crt {both} ssl-min-ver TLSv1.0
+  stick-table type ip size 1k expire 10s store conn_rate(2s)
+  tcp-request connection track-sc0 src
+  tcp-request connection reject if {{ sc0_conn_rate gt {rate} }}
+  http-request return status 200 content-type text/plain string ok
+"""
+
+
+@pytest.mark.parametrize("rate", [1, 2, 3])
+def test_a_rate_limit_of_haproxy_makes_no_version_refused(files: Credentials, workshop: Path, rate: int) -> None:
+    """It speaks TLS 1.0 to 1.3, and cuts who comes more often than so many times in two seconds."""
+    folder = workshop / f"haproxy-{rate}"
+    folder.mkdir()
+    port = free_port()
+    (folder / "haproxy.cfg").write_text(HAPROXY.format(port=port, both=files.both, rate=rate), encoding="ascii")
+    try:
+        with running([program("haproxy"), "-db", "-f", folder / "haproxy.cfg"], [port], folder):
+            time.sleep(2.5)
+            seen = probe(port, "https", [pki.NAME], timeout=10.0)
+    except Unavailable as why:
+        pytest.skip(str(why))
+    spoken = {statuses(seen)[version] for version in ("TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")}
+    assert "refused" not in spoken and seen["handshake"] != "refused"
+    assert seen["answers_unsteadily"] is True or spoken == {"accepted"}
 
 
 def test_a_silent_device_costs_two() -> None:
