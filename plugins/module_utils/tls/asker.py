@@ -26,8 +26,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire impor
     WALK_ORDER,
 )
 
-#: ask(hello, whole, sslv2[, control]) -> Answer, on a connection of its own; a control is sent at once
-Ask = Callable[..., Awaitable[Answer]]
+#: ask(hello, whole, sslv2) -> Answer, on a connection of its own
+Ask = Callable[[bytes, bool, bool], Awaitable[Answer]]
 #: rest() gives a limiter time to forget us
 Rest = Callable[[], Awaitable[None]]
 
@@ -59,7 +59,7 @@ class Asker:
         self._offered: dict[int, tuple[int, ...]] = {}
         #: the last hello that was answered, and whether it was of SSLv2
         self._control: tuple[bytes, bool] | None = None
-        #: the last hello that was cut: its version, whether it offered all suites, its bytes
+        #: the first old hello that was cut: its version, whether it offered all suites, its bytes
         self._cut: tuple[int, bool, bytes] | None = None
         self.facts = WalkFacts(server_name=self.names[0] if self.names else None)
 
@@ -68,13 +68,15 @@ class Asker:
         if self._control is None:
             return False
         hello, sslv2 = self._control
-        return (await self._ask(hello, False, sslv2, True)).evidence == "server_hello"
+        return (await self._ask(hello, False, sslv2)).evidence == "server_hello"
 
-    async def repeat_cut(self) -> None:
-        """Send the last hello that was cut once more, and take what it says of its version."""
-        if self._cut is not None:
-            version, complete, hello = self._cut
-            self._record(version, await self._send(hello, self.facts.server_name), complete)
+    async def repeat_cut(self) -> bool:
+        """Send the first old hello that was cut once more, and take what it says: whether it was answered now."""
+        assert self._cut is not None
+        version, complete, hello = self._cut
+        answer = await self._send(hello, self.facts.server_name)
+        self._record(version, answer, complete)
+        return answer.hello is not None
 
     async def _rest_once(self) -> None:
         if not self._rested:
@@ -96,7 +98,7 @@ class Asker:
         answer = await self._send(hello.sent, name)
         complete = self._is_complete(version, hello, key)
         self._record(version, answer, complete)
-        if version in self.facts.unconfirmed:
+        if version < TLS12 and version in self.facts.unconfirmed and self._cut is None:
             self._cut = version, complete, hello.sent
         return answer
 

@@ -8,8 +8,9 @@ answer is marked where the server knows TLS 1.3; ask for TLS 1.3 where it is not
 refusal that speaks for all below it. A server that answers none of this is asked simpler.
 
 A cut (a reset, an end of file, an alert that is not about the version) is no refusal: a limiter or an intrusion
-prevention system cuts too. What rests on one stays unconfirmed until a control is answered right afterwards, which is
-the visit's last handshake, or `ask_control`.
+prevention system cuts too. What rests on one stays unconfirmed until a control is answered at once, before a limiter
+can have forgotten us; and until an old hello that comes first after a rest, which a limiter lets through, is cut again.
+The control is the hello for TLS 1.3, where one is due, and at any rate the visit's last handshake, or `ask_control`.
 """
 
 from __future__ import annotations
@@ -68,6 +69,10 @@ class TlsWalk(Asker):
         super().__init__(ask, rest, names, depth == "quick", nameless)
         self._thorough = depth == "thorough"
         self._confirm_clock = confirm_clock and not self._quick
+        #: The kind of key that a hello for TLS 1.3 asks for beside it, where one is still to be sent.
+        self._newest_due: str | None = None
+        #: The first old hello was cut, and the next hello was answered; a rest came before the others.
+        self._control_between = False
         #: The newest old version that was cut with extensions: perhaps because of them.
         self._doubted: int | None = None
 
@@ -84,7 +89,6 @@ class TlsWalk(Asker):
         if facts.spoke_tls:
             if not self._quick:
                 await self._ask_newest()
-                await self._ask_clock_again()
                 if self._thorough:
                     await self._ask_elliptic()
             await self._descend()
@@ -95,6 +99,8 @@ class TlsWalk(Asker):
                 await self._ask_weak()
             elif not self._quick:
                 await self._ask_elliptic()
+            if not facts.unconfirmed:
+                await self._ask_clock_again()
         return facts
 
     # -- the first ServerHello
@@ -197,7 +203,7 @@ class TlsWalk(Asker):
             if elliptic and facts.status(TLS12) == "accepted":
                 await self._send_for_key("rsa", facts.server_name)
         elif TLS13 not in facts.statuses and not self._bare:
-            await self._offer_newest("rsa" if elliptic else "any")
+            self._newest_due = "rsa" if elliptic else "any"
 
     async def _ask_elliptic(self) -> None:
         """ECDSA alone, where RSA was shown: the last handshake asks for it first, but a server may have its own order.
@@ -240,14 +246,9 @@ class TlsWalk(Asker):
             for version in WALK_ORDER[2:]:
                 self._infer(TLS12, version)
         below = [version for version in WALK_ORDER if version < highest and self._is_open(version)]
-        if below and not self._quick and facts.status(TLS13) != "accepted":
-            # A hello more was needed than of a server that knows TLS 1.3: rest at once, and repeat none.
-            await self._rest_once()
         for at, version in enumerate(below):
-            if version == SSLV3 and facts.status(TLS10) == "accepted" and not self._quick:
-                # An old device; and what it cuts now need not be repeated.
-                await self._rest_once()
             answer = await self._ask_version(version)
+            await self._ask_newest_between(version)
             fact = facts.statuses[version]
             if fact.status == "accepted":
                 continue
@@ -261,6 +262,30 @@ class TlsWalk(Asker):
                 for lower in below[at + 1 :]:
                     self._infer(version, lower, "undetermined" if silent and not self._quick else None)
                 break
+
+        await self._ask_newest_between(None)
+
+    async def _ask_newest_between(self, version: int | None) -> None:
+        """The hello for TLS 1.3 follows the first old one at once: where that was cut, it is its control.
+
+        Then a rest: what a limiter cut before, it lets through now.
+        """
+        if self._newest_due is None:
+            return
+        key, self._newest_due = self._newest_due, None
+        cut = version is not None and version in self.facts.unconfirmed
+        bare, self._bare = self._bare, False
+        answer = await self._offer_newest(key)
+        self._bare = bare
+        if cut and answer.kind == "server_hello":
+            self._control_between = True
+            await self._rest_once()
+
+    @property
+    def cut_counts(self) -> bool:
+        """Whether the first hello that was cut must be repeated before its version is refused."""
+        facts = self.facts
+        return self._cut is not None and not self._control_between and not facts.accepted(TLS11, TLS10, SSLV3)
 
     def _is_open(self, version: int) -> bool:
         """Whether a version was not asked yet, or not with every suite, or cut before the first ServerHello."""
@@ -280,11 +305,6 @@ class TlsWalk(Asker):
         if version == TLS12 and self.facts.evidence(TLS12) in NOTHING_IN_COMMON and not self._quick:
             return await self._offer_further(TLS12)
         answer = await self._offer(version)
-        if self._quick or not self._is_cut(version):
-            pass
-        elif not self._rested:
-            await self._rest_once()
-            answer = await self._offer(version)
         if self._doubted is not None:
             await self._ask_doubted(version)
         elif not self._quick and SSLV3 < version < TLS12 and not self._bare and self._is_cut(version):

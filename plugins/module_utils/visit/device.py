@@ -54,8 +54,6 @@ _SILENCES = 2
 _DATAGRAMS = 8
 #: How long a limiter is given to forget us, before what it may have cut is asked again.
 REST_SECONDS = 1.0
-#: Limiters count whole and half seconds. What they may have cut and its control stay within one half, with a margin.
-_HALF, _MARGIN = 0.5, 0.15
 #: A device that refuses what it answered before is looked at once more after this long: it may have started again.
 LAST_LOOK_SECONDS = 2.0
 
@@ -107,11 +105,6 @@ class DeviceVisit:
     #: ports on which a handshake was completed, in order
     _shaken: list[int] = field(default_factory=list)
     _died: tuple[str, int] | None = None
-    #: port -> when the last connection that was answered began and ended, and when the last that was not began
-    _heard_at: dict[int, tuple[float, float]] = field(default_factory=dict)
-    _cut_at: dict[int, float] = field(default_factory=dict)
-    _opened_at: float = 0.0
-    _rested: bool = False
     _unanswered: int = 0
     _heard: bool = False
     _silences: int = 0
@@ -179,34 +172,7 @@ class DeviceVisit:
 
     async def rest(self, seconds: float = 0.0) -> None:
         """Leave the device alone for a while, within its time."""
-        self._rested = True
         await sleep_until(min(time.monotonic() + (seconds or REST_SECONDS), self._deadline))
-
-    def note_answer(self, port: int, answered: bool) -> None:
-        """Keep when a connection was answered with a ServerHello, or was not."""
-        if answered:
-            self._heard_at[port] = (self._opened_at, time.monotonic())
-        else:
-            self._cut_at[port] = self._opened_at
-
-    def limiter_fits(self, port: int) -> float:
-        """Whether a limiter that counts halves of seconds explains that the last hello was cut and this one was not.
-
-        The seconds of rest that rule it out: longer than it can have counted. 0 where it does not fit.
-        """
-        longest = 0.0
-        for since in self._heard_at.get(port, ()):
-            cut, now = self._cut_at.get(port, since) - since, self._opened_at - since
-            if int(cut / _HALF) != int(now / _HALF):
-                longest = max(longest, now)
-        return longest
-
-    async def _avoid_whole_seconds(self, port: int) -> None:
-        """After a rest: not just before a limiter may forget us, or the control that follows would be favoured."""
-        for since in self._heard_at.get(port, ()) if self._rested else ():
-            left = _HALF - (time.monotonic() - since) % _HALF
-            if left < _MARGIN:
-                await sleep_until(time.monotonic() + left + 0.01)
 
     def renew(self, connection: Connection) -> None:
         """Give the device its whole time for the next answer."""
@@ -248,7 +214,6 @@ class DeviceVisit:
             raise
         self._answered[port] = "open"
         self._doubtful.pop(port, None)
-        self._opened_at = time.monotonic()
         self.renew(connection)
         return connection
 
@@ -315,7 +280,7 @@ class DeviceVisit:
             return
         last = LastHandshake(self, facts, walk, endpoint, wants_date)
         await last.run()
-        await last.rule_out_limiter()
+        await last.repeat_what_was_cut()
         if facts.handshake == "completed":
             self._shaken.append(facts.port)
         if not quick and walk.facts.spoke_tls:
@@ -335,9 +300,7 @@ class DeviceVisit:
             # Where the connect failed, another port may have been asked too: whether the device is still there.
             facts.connections += min(1, self.traffic.connections - before)
 
-    async def _ask(self, facts: EndpointFacts, hello: bytes, whole: bool, sslv2: bool, control: bool = False) -> Answer:
-        if not control:
-            await self._avoid_whole_seconds(facts.port)
+    async def _ask(self, facts: EndpointFacts, hello: bytes, whole: bool, sslv2: bool) -> Answer:
         connection = await self.open(facts)
         try:
             stream = await start_tls(connection, facts.service)
@@ -358,8 +321,6 @@ class DeviceVisit:
             answer = Answer(kind="silence")
         finally:
             await self.close(connection)
-        if not control:
-            self.note_answer(facts.port, answer.evidence == "server_hello")
         if not sslv2:
             facts.learn(answer)
         self.note(answer.kind == "silence" or answer.stalled)

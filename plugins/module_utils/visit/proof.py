@@ -56,8 +56,6 @@ class LastHandshake:
         self._heard = False
         #: it answered a request after the handshake
         self._lived = False
-        #: seconds that a limiter may have counted which explains what was cut
-        self._doubted_for = 0.0
 
     async def run(self) -> None:
         """Try, and write down what came. The visit's own ends (breaker, budget, no connection) pass through."""
@@ -87,18 +85,16 @@ class LastHandshake:
         agreed = self._walk.facts.negotiated
         return agreed.cipher if agreed is not None and agreed.version == version else None
 
-    async def rule_out_limiter(self) -> None:
-        """Where a limiter that forgot us just before the control explains the cuts: a longer rest, and the pair again.
+    async def repeat_what_was_cut(self) -> None:
+        """After a control that was answered at once, a rest, and the first hello that was cut again.
 
-        It would let the old hello through then, and cut the control after it.
+        What a limiter cut before passes now. Left out where another old version was accepted: nothing hangs on it.
         """
         walk = self._walk.facts
-        if not self._doubted_for:
-            return
-        walk.steady = None
-        await self._visit.rest(self._doubted_for + 0.2)
-        await self._walk.repeat_cut()
-        walk.settle(await self._walk.ask_control())
+        if walk.steady and self._walk.cut_counts:
+            await self._visit.rest()
+            if await self._walk.repeat_cut():
+                walk.steady = False
 
     async def ask_date_again(self) -> None:
         """Once more, where the only Date is far off: many small web servers send the same one for ever."""
@@ -158,7 +154,6 @@ class LastHandshake:
         if cut and not walk.certificate_requested:
             visit.doubt(facts.port, "handshake")
         visit.note(failure is not None and failure.kind == "silence")
-        visit.note_answer(facts.port, self._heard)
         return failure
 
     def _learn(self, session: TlsSession, name: str | None) -> None:
@@ -168,8 +163,7 @@ class LastHandshake:
         if agreed is None:
             return
         self._heard = True
-        if walk.steady is None and walk.unconfirmed:
-            self._doubted_for = self._visit.limiter_fits(facts.port)
+        if walk.steady is None:
             walk.settle(True)
         walk.agree(agreed, completed=True)
         walk.statuses[agreed.version] = VersionFact("accepted", "server_hello", agreed.cipher)

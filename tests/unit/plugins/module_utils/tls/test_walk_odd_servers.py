@@ -321,6 +321,43 @@ def test_a_limiter_makes_no_version_refused(
     assert seen["handshake"] != "refused" or how not in (RESET, HANG_UP)
 
 
+class Bucket(Limiter):
+    """So many sessions in so many seconds."""
+
+    def __init__(self, serve: Serve, how: bytes, seconds: float, most: int) -> None:
+        super().__init__(serve, how, seconds)
+        self._most = most
+        self._begun: list[float] = []
+
+    def __call__(self, link: Link) -> None:
+        now = time.monotonic()
+        self._begun = [moment for moment in self._begun if now - moment < self._seconds]
+        self._last = now if len(self._begun) >= self._most else -1000.0
+        if self._last < 0:
+            self._begun.append(now)
+        super().__call__(link)
+
+
+@pytest.mark.parametrize("versions", [("TLSv1.0", "TLSv1.1", "TLSv1.2"), tuple(f"TLSv1.{at}" for at in range(4))])
+@pytest.mark.parametrize("how", [RESET, alert(80), alert(40)])
+@pytest.mark.parametrize("most", [1, 2, 3, 4])
+@pytest.mark.parametrize("seconds", [0.05, 0.1, 0.2, 0.3, 0.6])
+def test_no_window_of_a_limiter_favours_the_control(
+    monkeypatch: pytest.MonkeyPatch,
+    credentials: Credentials,
+    versions: tuple[str, ...],
+    how: bytes,
+    most: int,
+    seconds: float,
+) -> None:
+    """Shorter and longer than the rest: whatever the window, no version that is spoken is called refused."""
+    monkeypatch.setattr(visit_device, "REST_SECONDS", 0.7)
+    with Device(Bucket(tls(credentials, *versions), how, seconds, most)) as device:
+        seen = probe(device.port, "tls", ["e.example"], pause=0.02)
+    assert "refused" not in {statuses(seen)[version] for version in versions if version != "TLSv1.3"}
+    assert seen["handshake"] != "refused"
+
+
 @pytest.mark.parametrize("at", range(1, 6))
 @pytest.mark.parametrize("how", [RESET, HANG_UP, alert(80)])
 @pytest.mark.parametrize("versions", [("TLSv1.1", "TLSv1.2"), tuple(f"TLSv1.{at}" for at in range(4))])
