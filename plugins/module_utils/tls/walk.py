@@ -284,8 +284,10 @@ class TlsWalk(Asker):
     @property
     def cut_counts(self) -> bool:
         """Whether the first hello that was cut must be repeated before its version is refused."""
-        facts = self.facts
-        return self._cut is not None and not self._control_between and not facts.accepted(TLS11, TLS10, SSLV3)
+        older = self.facts.accepted(TLS11, TLS10, SSLV3)
+        if self._cut is None or (self._control_between and not older):
+            return False
+        return self._cut[0] > SSLV3 or not older
 
     def _is_open(self, version: int) -> bool:
         """Whether a version was not asked yet, or not with every suite, or cut before the first ServerHello."""

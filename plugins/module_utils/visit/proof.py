@@ -88,13 +88,15 @@ class LastHandshake:
     async def repeat_what_was_cut(self) -> None:
         """After a control that was answered at once, a rest, and the first hello that was cut again.
 
-        What a limiter cut before passes now. Left out where another old version was accepted: nothing hangs on it.
+        What a limiter cut before passes now. Left out for SSLv3 where TLS 1.0 or 1.1 was accepted: nothing hangs on it.
         """
         walk = self._walk.facts
         if walk.steady and self._walk.cut_counts:
             await self._visit.rest()
             if await self._walk.repeat_cut():
                 walk.steady = False
+                if self._facts.handshake == "refused" and not self._heard:
+                    self._facts.handshake = "cut"
 
     async def ask_date_again(self) -> None:
         """Once more, where the only Date is far off: many small web servers send the same one for ever."""
@@ -175,9 +177,10 @@ class LastHandshake:
 
     # -- what to make of a failure
 
-    @staticmethod
-    def _was_cut(failure: HandshakeFailed) -> bool:
-        return failure.kind in (*_CUT, "silence") or (failure.kind == "alert" and _INTERNAL_ERROR in failure.reason)
+    def _was_cut(self, failure: HandshakeFailed) -> bool:
+        """Whether a limiter may have done it: without a ServerHello, any alert."""
+        alert = failure.kind == "alert" and (not self._heard or _INTERNAL_ERROR in failure.reason)
+        return failure.kind in (*_CUT, "silence") or alert
 
     async def _in_another_form(
         self, version: int, spoken: list[int], failure: HandshakeFailed

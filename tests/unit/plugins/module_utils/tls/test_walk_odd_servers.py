@@ -206,7 +206,7 @@ def test_a_server_that_chokes_on_any_name(credentials: Credentials, versions: tu
 
     with Device(gated(tls(credentials, *versions), named, how)) as device:
         seen = probe(device.port, "dicom", [pki.NAME])
-        assert device.connections <= 8
+        assert device.connections <= 9
     assert statuses(seen) == exactly(*versions)
     assert seen["server_name"] is None and len(seen["chain"]) == 2
 
