@@ -46,6 +46,8 @@ MAX_HELLO = 255
 #: A hello with fewer suites than this asks too little: the server's name is left out first.
 _FEWEST_SUITES = 8
 
+_EVERY_LEGACY = frozenset(LEGACY_ALL)
+
 _X25519 = 0x001D
 #: X25519, P-256, P-384, P-521.
 _GROUPS = (_X25519, 0x0017, 0x0018, 0x0019)
@@ -116,7 +118,7 @@ class ClientHello:
     @property
     def complete(self) -> bool:
         """Whether it offers every suite of the versions before TLS 1.2."""
-        return len(set(self.suites) & set(LEGACY_ALL)) == len(LEGACY_ALL)
+        return set(self.suites) >= _EVERY_LEGACY
 
 
 def client_hello(
@@ -206,9 +208,14 @@ def _random_share() -> bytes:
     return _numbers((_X25519,)) + _vector(os.urandom(32), 2)
 
 
+@functools.lru_cache(maxsize=256)
+def _suites(suites: tuple[int, ...]) -> bytes:
+    return _vector(_numbers((*suites, RENEGOTIATION_INFO_SCSV)), 2)
+
+
 def _hello(version: int, suites: tuple[int, ...], extensions: bytes) -> bytes:
     body = min(version, TLS12).to_bytes(2, "big") + os.urandom(32) + b"\x00"
-    body += _vector(_numbers((*suites, RENEGOTIATION_INFO_SCSV)), 2) + b"\x01\x00"
+    body += _suites(suites) + b"\x01\x00"
     if extensions:
         body += _vector(extensions, 2)
     handshake = bytes((CLIENT_HELLO,)) + _vector(body, 3)
