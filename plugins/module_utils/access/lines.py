@@ -35,6 +35,10 @@ TELNET = {
     r"|\b(?:incorrect|invalid|wrong|bad|unknown) (?:log ?in|password|user|credentials)"
     r"|\b(?:access|permission|connection) (?:denied|refused)|\bmot de passe (?:incorrect|invalide)|\baccès refusé",
 }
+#: FTP's 530 after a password that may have been right: ProFTPD counts its clients only then.
+_FULL = re.compile(
+    r"(?i)\bmaximum\b|\btoo many (?:users|clients|connections|sessions)|\balready connected|\btry again later|\bbusy\b"
+)
 #: A prompt must stand still for so many seconds.
 _SETTLE = 0.5
 _MAX_PIECES = 5000
@@ -95,9 +99,9 @@ def telnet_login(line: Line, trial: dict[str, Any], password: str | None, allowa
     patterns = {key: re.compile(trial.get(key) or usual) for key, usual in TELNET.items()}
     terminal = _Terminal(line, allowance)
 
-    def wait(*wanted: str) -> tuple[str | None, str]:
+    def wait(*wanted: str, words: re.Pattern[str] | None = None) -> tuple[str | None, str]:
         """(which prompt the device waits at, or None where it closed or went silent; all that it said since)."""
-        return terminal.read({name: patterns[name] for name in wanted})
+        return terminal.read({name: patterns[name] for name in wanted}, words)
 
     which, text = wait("login", "password", "accepted")
     if which == "login" and password is not None:
@@ -118,7 +122,7 @@ def telnet_login(line: Line, trial: dict[str, Any], password: str | None, allowa
         return Told("no_answer", "the device asks for the account again, and for no password")
     spend()
     terminal.send(password)
-    which, text = wait("accepted", "login", "password")
+    which, text = wait("accepted", "login", "password", words=patterns["refused"])
     refused = patterns["refused"].search(text) is not None
     if which == "accepted" and not refused:
         return Told("accepted")
@@ -146,7 +150,11 @@ class _Terminal:
     def send(self, text: str) -> None:
         self._line.send(text.encode("utf-8") + b"\r\n")
 
-    def read(self, wanted: dict[str, re.Pattern[str]]) -> tuple[str | None, str]:
+    def read(self, wanted: dict[str, re.Pattern[str]], words: re.Pattern[str] | None = None) -> tuple[str | None, str]:
+        """`words`: what makes a prompt for a login a refusal at once; without, it must stand as long as silence may.
+
+        "Last login: " is the beginning of a welcome, and a network may bring the rest of the line later.
+        """
         data = bytearray()
         found: str | None = None
         silent_since = time.monotonic()
@@ -154,9 +162,10 @@ class _Terminal:
             seconds = self._allowance.seconds()
             piece = self._line.receive(min(_SETTLE if found else 1.0, seconds))
             if piece is None:
-                if found:
+                waited = time.monotonic() - silent_since >= self._allowance.step
+                if found and (waited or words is None or found == "accepted" or words.search(_plain(data))):
                     return found, _plain(data)
-                if time.monotonic() - silent_since >= self._allowance.step:
+                if waited:
                     self.end = "went silent"
                     return None, _plain(data)
                 continue
@@ -243,6 +252,8 @@ def ftp_login(line: Line, trial: dict[str, Any], password: str, allowance: Allow
         return control.leave(Told("accepted"))
     if code == 421 or says_locked(text, pattern):
         return locked_out(f"FTP {code}")
+    if code == 530 and _FULL.search(text):
+        return control.leave(Told("no_answer", "the server takes nobody in now"))
     if code == 530:
         return control.leave(Told("refused"))
     return control.leave(Told("no_answer", f"the server answers {code} to the password"))

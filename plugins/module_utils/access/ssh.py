@@ -40,7 +40,10 @@ def try_ssh(trial: dict[str, Any], password: str | None, allowance: Allowance, s
         except paramiko.BadAuthenticationType as answer:
             ways = list(answer.allowed_types)
         except (paramiko.SSHException, EOFError, OSError) as error:
-            return _broken(farewell, trial, error)
+            told = _broken(farewell, trial, error)
+            if told.result == "refused" and password is not None:
+                return Told("no_answer", "the device refused before a password was sent")
+            return told
         if password is None:
             return Told("refused")
         if "password" not in ways and "keyboard-interactive" not in ways:

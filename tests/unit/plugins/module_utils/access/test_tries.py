@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import time
+from collections.abc import Iterator
 from email.message import Message
 from typing import Any
 
 import pytest
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access import lines
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access import lines, ssh
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.access.http import (
     Response,
     administration,
@@ -124,6 +127,58 @@ def test_telnet_without_a_login(said: str, words: bytes) -> None:
     assert script.heard == []
 
 
+@pytest.mark.parametrize(("password", "said"), [("pw", "no_answer"), (None, "refused")])
+def test_a_refusal_before_the_password_is_none_of_it(
+    monkeypatch: pytest.MonkeyPatch, password: str | None, said: str
+) -> None:
+    """A server of SSH that names "none" among its ways refuses that one, and has not seen a password yet."""
+    paramiko = pytest.importorskip("paramiko")
+
+    class Transport:
+        auth_timeout = 0.0
+
+        def set_log_channel(self, name: str) -> None:
+            self.log = logging.getLogger(name)
+
+        def auth_none(self, _account: str) -> None:
+            self.log.info("Authentication (none) failed.")
+            raise paramiko.AuthenticationException("Authentication failed.")
+
+    @contextlib.contextmanager
+    def transport(*_arguments: Any) -> Iterator[Any]:
+        yield Transport(), None, None
+
+    monkeypatch.setattr(ssh, "verified_transport", transport)
+    told = ssh.try_ssh({"account": "admin"}, password, Allowance(5.0, time.monotonic() + 20), lambda: None)
+    assert told.result == said
+
+
+class Stalling(Script):
+    """What is said after a line comes in pieces, with a silence between two."""
+
+    def receive(self, seconds: float) -> bytes | None:
+        ready, _mark, self._ready = self._ready.partition(b"|")
+        if not ready:
+            time.sleep(min(seconds, 0.05))
+        return ready or None
+
+
+@pytest.mark.parametrize(
+    ("said", "after"),
+    [
+        ("accepted", b"\r\nLast login: |||Sun Nov 22 10:00\r\n||$ "),
+        ("accepted", b"\r\nWelcome. Your user account: ||4 messages\r\n|$ "),
+        ("accepted", b"\r\nLast failed login: ||never\r\nmenu> "),
+        ("refused", b"\r\n||Login ||incorrect\r\n||login: "),
+        ("refused", b"\r\n|||login: "),
+    ],
+)
+def test_a_line_of_telnet_that_comes_late_is_no_prompt(said: str, after: bytes) -> None:
+    script = Stalling(b"dev login: ", b"\r\nPassword: ", after)
+    told = telnet_login(script, {"account": "admin"}, "pw", Allowance(0.5, time.monotonic() + 20), script.spend)
+    assert told.result == said
+
+
 def test_a_telnet_profile_has_its_own_words() -> None:
     turns = [b"Badge> ", b"\r\nPIN> ", b"\r\nNIET\r\nBadge> "]
     own = {"login": "^Badge> $", "password": "^PIN> $", "accepted": "^OK> $", "refused": "NIET"}
@@ -149,6 +204,9 @@ FTP = [
     ("accepted", [b"220 ready\r\n", b"230 come in\r\n"]),
     ("refused", [b"220-Too many failed attempts are reported\r\n220 x\r\n", b"331 p\r\n", b"530 no\r\n"]),
     ("refused", [b"220 ready\r\n", b"331 password\r\n", b"530 Login incorrect.\r\n"]),
+    # Said after the password was found right.
+    ("no_answer", [b"220 x\r\n", b"331 p\r\n", b"530 Sorry, the maximum number of clients (3) are connected\r\n"]),
+    ("no_answer", [b"220 x\r\n", b"331 p\r\n", b"530 Too many users, please try again later\r\n"]),
     ("locked_out", [b"220 ready\r\n", b"331 password\r\n", b"421 Bye\r\n"]),
     ("locked_out", [b"220 ready\r\n", b"331 password\r\n", b"530 Too many login failures\r\n"]),
     ("locked_out", [b"220 ready\r\n", b"530 account is locked\r\n"]),
