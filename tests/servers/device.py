@@ -120,8 +120,8 @@ class Device:
                 self._open += 1
                 self.most_at_once = max(self.most_at_once, self._open)
             thread = threading.Thread(target=self._play, args=(link,), daemon=True)
-            self._threads.append(thread)
             thread.start()
+            self._threads.append(thread)
 
     def _play(self, link: Link) -> None:
         try:

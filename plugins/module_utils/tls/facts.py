@@ -69,6 +69,8 @@ class WalkFacts:
     unconfirmed: set[int] = field(default_factory=set)
     #: True: the control was answered; False: it was not; None: nothing to confirm
     steady: bool | None = None
+    #: A hello that was cut was answered when it came again: what this server cuts says nothing.
+    wavers: bool = False
     negotiated: Negotiated | None = None
     shown: list[Shown] = field(default_factory=list)
     certificate_requested: bool | None = None
@@ -114,7 +116,7 @@ class WalkFacts:
     def settle(self, answered: bool) -> None:
         """Take what the control brought; without anything to confirm it says nothing."""
         if self.unconfirmed:
-            self.steady = answered
+            self.steady = answered and not self.wavers
 
     @property
     def spoke_tls(self) -> bool:

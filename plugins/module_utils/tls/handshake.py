@@ -87,8 +87,11 @@ _SPOKEN = {
 }
 #: OpenSSL's words for a signature that the certificate's key did not make.
 _WRONG_SIGNATURE = ("bad signature", "wrong signature length")
-#: OpenSSL's words for what the device broke after its hello; every other trouble of OpenSSL is our own.
-_BROKEN = ("decryption failed or bad record mac", "bad record mac", "digest check failed")
+#: OpenSSL's words for what the device broke after its hello, for every client; all other trouble of OpenSSL is our own.
+_BROKEN = (
+    *("decryption failed or bad record mac", "bad record mac", "digest check failed"),
+    *("wrong certificate type", "bad ecpoint", "bad key share", "bad change cipher spec", "unexpected message"),
+)
 #: How often a device that goes on answering gets the whole time again; the visit's own time bounds all.
 _RENEWALS = 8
 

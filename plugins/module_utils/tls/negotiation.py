@@ -89,17 +89,17 @@ async def postgres(stream: Stream) -> Stream:
 async def mysql(stream: Stream) -> Stream:
     """MySQL and MariaDB: the greeting says whether there is TLS; an ERR_Packet in its place takes nobody in."""
     words = Words(stream)
-    head = await words.block(4)
+    head = await words.block(5)
     size = int.from_bytes(head[:3], "little")
+    if head[4] == 0xFF and 3 <= size <= MAX_WORDS:
+        # 1040, 1129, 1130, …; a SQLSTATE may stand before the text, and proxies number the packet as they like.
+        words.recognized = words.put_off = True
+        said = await words.block(size - 1)
+        text = said[8:] if said[2:3] == b"#" else said[2:]
+        raise StartTlsUnavailable(b"%d %s" % (int.from_bytes(said[:2], "little"), text))
     if head[3] != 0 or not 4 <= size <= 4096:
         raise WrongProtocol(words.seen)
-    first = await words.block(1)
-    words.recognized = first == b"\xff"
-    greeting = first + await words.block(size - 1)
-    if words.recognized:
-        # 1040, 1129, 1130, …; a SQLSTATE may stand before the text.
-        text = greeting[9:] if greeting[3:4] == b"#" else greeting[3:]
-        raise StartTlsUnavailable(b"%d %s" % (int.from_bytes(greeting[1:3], "little"), text))
+    greeting = head[4:] + await words.block(size - 1)
     version_end = greeting.find(b"\x00", 1)
     if greeting[0] != 10 or version_end < 0:
         raise WrongProtocol(words.seen)

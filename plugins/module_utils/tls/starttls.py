@@ -179,13 +179,44 @@ _PREAMBLES: dict[str, Callable[[Stream], Awaitable[Stream]]] = {
 }
 
 
-async def start_tls(stream: Stream, service: str) -> Stream:
+class _Patient:
+    """A stream that gives the server its whole time again for the answer to each of our words, up to TLS."""
+
+    def __init__(self, stream: Stream, renew: Callable[[], None]) -> None:
+        self._stream = stream
+        self._renew = renew
+        self.begun = False
+
+    @property
+    def deadline(self) -> float:
+        return self._stream.deadline
+
+    @deadline.setter
+    def deadline(self, moment: float) -> None:
+        self._stream.deadline = moment
+
+    async def send(self, data: bytes) -> None:
+        await self._stream.send(data)
+        if not self.begun:
+            self._renew()
+
+    async def receive(self) -> bytes:
+        return await self._stream.receive()
+
+
+async def start_tls(stream: Stream, service: str, renew: Callable[[], None] = lambda: None) -> Stream:
     """Bring the connection to where TLS begins; the stream that then carries it.
 
     Raises a TlsNotBegun, ConnectionClosed, and what the connection raises.
     """
     preamble = _PREAMBLES.get(service)
-    return stream if preamble is None else await preamble(stream)
+    if preamble is None:
+        return stream
+    patient = _Patient(stream, renew)
+    carrier = await preamble(patient)
+    renew()
+    patient.begun = True
+    return carrier
 
 
 def is_busy(service: str, said: bytes) -> bool:

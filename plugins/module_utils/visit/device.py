@@ -303,8 +303,7 @@ class DeviceVisit:
     async def _ask(self, facts: EndpointFacts, hello: bytes, whole: bool, sslv2: bool) -> Answer:
         connection = await self.open(facts)
         try:
-            stream = await start_tls(connection, facts.service)
-            self.renew(connection)
+            stream = await start_tls(connection, facts.service, lambda: self.renew(connection))
             if sslv2:
                 answer = await exchange_sslv2(stream, hello)
             else:

@@ -128,8 +128,7 @@ class LastHandshake:
         session = None
         connection = await visit.open(facts)
         try:
-            stream = await start_tls(connection, facts.service)
-            visit.renew(connection)
+            stream = await start_tls(connection, facts.service, lambda: visit.renew(connection))
             session = TlsSession(stream, name, version, group, self._cipher(version), lambda: visit.renew(connection))
             await session.handshake()
             self._learn(session, name)
@@ -208,7 +207,11 @@ class LastHandshake:
                 if not walk.steady:
                     return failure
             await self._visit.rest()
+            heard = self._heard
             again = await self._attempt(version)
+            if self._heard and not heard:
+                walk.wavers = True
+                walk.settle(False)
             if again is None or not self._was_cut(again):
                 return again
             failure = again
@@ -243,6 +246,9 @@ class LastHandshake:
         if failure.kind == "local":
             if facts.handshake != "completed":
                 facts.handshake = "not_possible"
+        elif failure.kind == "alert" and not (self._heard or requested or walk.steady is False or self._was_cut(failure)):
+            # Our own hello did not suit; what a client gets that says its hello otherwise stays open.
+            facts.handshake = "not_possible"
         elif failure.kind in ("alert", "broken") and (self._heard or walk.steady is not False):
             facts.handshake = "refused"
             facts.certificate_missed = failure.kind == "alert" and requested
@@ -335,7 +341,7 @@ async def _shake_hands_as(visit: DeviceVisit, facts: EndpointFacts, walk: TlsWal
     connection = await visit.open(facts)
     session = None
     try:
-        stream = await start_tls(connection, facts.service)
+        stream = await start_tls(connection, facts.service, lambda: visit.renew(connection))
         session = TlsSession(stream, name, TLS13, agreed.group_number if agreed is not None else None)
         await session.handshake()
         await session.close()

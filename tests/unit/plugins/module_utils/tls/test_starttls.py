@@ -263,6 +263,9 @@ def test_a_refusal_says_what_the_server_said(
         ("mysql", mysql_packet(b"\xff\x10\x04#08004Too many connections"), [], "1040 Too many connections"),
         ("mysql", mysql_packet(b"\xff\x69\x04Host is blocked"), [], "1129 Host is blocked"),
         ("mysql", mysql_packet(b"\xff\x69\x04Host is blocked")[:-5], [], "Host is bl"),
+        # From a proxy, and without a word.
+        ("mysql", mysql_packet(b"\xff\x10\x04Too many connections", 1), [], "1040 Too many connections"),
+        ("mysql", mysql_packet(b"\xff\x10\x04"), [], "1040"),
         (
             "mysql",
             mysql_packet(b"\xff\x6a\x04Host is not allowed to connect"),

@@ -148,8 +148,8 @@ def test_time_out_is_what_it_says_for_each_answer(credentials: Credentials, serv
         if service == "smtp":
             time.sleep(1.2)
             link.sock.sendall(b"220 mail\r\n")
-            link.sock.recv(100), link.sock.sendall(b"250 STARTTLS\r\n")
-            link.sock.recv(100), link.sock.sendall(b"220 go on\r\n")
+            link.sock.recv(100), time.sleep(1.2), link.sock.sendall(b"250 STARTTLS\r\n")
+            link.sock.recv(100), time.sleep(1.2), link.sock.sendall(b"220 go on\r\n")
         tls(link)
 
     with Device(slow) as device:

@@ -68,6 +68,29 @@ def test_a_signature_that_is_not_by_the_certificates_key(credentials: Credential
     assert statuses(seen) == exactly(*OLD) and len(seen["chain"]) == 2
 
 
+def test_a_certificate_of_another_kind_than_the_suites_is_of_use_to_no_client(credentials: Credentials) -> None:
+    der = ssl.PEM_cert_to_DER_cert(Path(credentials("rsa")).read_text().split("PRIVATE KEY-----\n")[-1])
+    told = len(der).to_bytes(3, "big") + der
+    message = b"\x0b" + (len(told) + 3).to_bytes(3, "big") + len(told).to_bytes(3, "big") + told
+
+    def other_kind(data: bytes) -> list[bytes]:
+        said = b""
+        for kind, payload in records(data):
+            body, at = b"", 0
+            while kind == 22 and at + 4 <= len(payload):
+                end = at + 4 + int.from_bytes(payload[at + 1 : at + 4], "big")
+                body += message if payload[at] == 11 else payload[at:end]
+                at = end
+            said += record(kind, body or payload)
+        return [said]
+
+    context = server_context(credentials("ecdsa"), OLD, "ECDHE+AESGCM")
+    with Device(Tls(context, web_page(), shape=other_kind)) as device:
+        seen = probe(device.port, "https", [pki.NAME])
+    assert (seen["handshake"], seen["key_proof"]) == ("refused", "not_proved")
+    assert "wrong certificate type" in seen["error"] and leaf(seen)
+
+
 class Ends:
     """A server that answers every hello, and ends each handshake at the client's next flight."""
 
