@@ -69,13 +69,16 @@ def assess_device(
 
 
 def _endpoint_verdict(line: Registered, facts: EndpointFacts, subject: Subject) -> Verdict | None:
-    """The verdict on one place: the worst of its chains, and no pass where the visit broke off there."""
+    """The verdict on one place: the worst of its chains, and no pass where the visit broke off there, or another may be shown."""
     verdict: Verdict | None = line.judge(facts, subject)
     if verdict is not None and facts.further and line.kind != ENDPOINT:
         chains = [(facts, verdict), *((other, line.judge(other, subject)) for other in facts.further)]
         verdict = worst_chain(line.check, chains)
     if verdict is not None and facts.unfinished and status_of(line.check, verdict) == "pass":
         return Verdict("visit_aborted", {**facts.context, **verdict.observed}, verdict.expected)
+    unseen = facts.chains_unknown if line.kind != ENDPOINT else []
+    if verdict is not None and unseen and status_of(line.check, verdict) == "pass":
+        return Verdict("visit_incomplete", {**verdict.observed, "unknown": unseen}, verdict.expected)
     return verdict
 
 

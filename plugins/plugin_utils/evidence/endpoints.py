@@ -112,6 +112,11 @@ class EndpointFacts:
         return clean_texts(self.told("unknown"))
 
     @property
+    def chains_unknown(self) -> list[str]:
+        """What of `unknown` may show another certificate: a further name, and the handshake that asks for another key."""
+        return [name for name in self.unknown if name == "key_proof" or name.startswith("server_name:")]
+
+    @property
     def key_exposed(self) -> bool:
         """Whether others on the device can read the private key beside this certificate."""
         return self.key_file is not None and self.key_file["key_safe"] is False
