@@ -239,6 +239,7 @@ class LastHandshake:
         facts, walk = self._facts, self._walk.facts
         facts.error = f"handshake: {failure.reason}"
         requested = walk.certificate_requested is True
+        unsuited = not (self._heard or requested or self._was_cut(failure))
         if failure.kind == "bad_signature":
             facts.handshake, facts.key_proof = "not_possible", "not_held"
             facts.key_proof_detail = f"the signature is not by the key of the certificate ({failure.reason})"
@@ -246,8 +247,8 @@ class LastHandshake:
         if failure.kind == "local":
             if facts.handshake != "completed":
                 facts.handshake = "not_possible"
-        elif failure.kind == "alert" and not (self._heard or requested or walk.steady is False or self._was_cut(failure)):
-            # Our own hello did not suit; what a client gets that says its hello otherwise stays open.
+        elif walk.steady is not False and failure.kind == "alert" and unsuited:
+            # What a client gets that says its hello otherwise stays open.
             facts.handshake = "not_possible"
         elif failure.kind in ("alert", "broken") and (self._heard or walk.steady is not False):
             facts.handshake = "refused"

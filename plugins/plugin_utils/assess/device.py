@@ -69,7 +69,7 @@ def assess_device(
 
 
 def _endpoint_verdict(line: Registered, facts: EndpointFacts, subject: Subject) -> Verdict | None:
-    """The verdict on one place: the worst of its chains, and no pass where the visit broke off there, or another may be shown."""
+    """The verdict on one place: the worst of its chains; no pass where the visit broke off or may be shown others."""
     verdict: Verdict | None = line.judge(facts, subject)
     if verdict is not None and facts.further and line.kind != ENDPOINT:
         chains = [(facts, verdict), *((other, line.judge(other, subject)) for other in facts.further)]

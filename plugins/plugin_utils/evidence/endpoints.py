@@ -113,7 +113,7 @@ class EndpointFacts:
 
     @property
     def chains_unknown(self) -> list[str]:
-        """What of `unknown` may show another certificate: a further name, and the handshake that asks for another key."""
+        """What of `unknown` may show another certificate: a further name, and the handshake for another key."""
         return [name for name in self.unknown if name == "key_proof" or name.startswith("server_name:")]
 
     @property
