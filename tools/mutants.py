@@ -76,7 +76,7 @@ def _changes(tree: ast.AST) -> Iterator[Any]:
             yield lambda node=node: setattr(node, "op", _OTHER[type(node.op)]())
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
             yield lambda node=node: setattr(node, "operand", ast.UnaryOp(ast.Not(), node.operand))
-        elif isinstance(node, ast.Constant) and type(node.value) is bool:
+        elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
             yield lambda node=node: setattr(node, "value", not node.value)
         elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
             yield lambda node=node: setattr(node, "value", node.value + 1)

@@ -133,7 +133,7 @@ ROWS: dict[str, tuple[Any, str, int, int]] = {
         1100,
     ),
     "alert 80: nginx as it comes": (lambda files, folder: _nginx(files, folder, ""), "https", 6, 1500),
-    "alert 80: s_server as it comes": (lambda files, folder: _s_server(files, folder), "tls", 6, 1500),
+    "alert 80: s_server as it comes": (_s_server, "tls", 6, 1500),
     "TLS 1.0 to 1.2 with SSLv3": (lambda files, folder: _stack("openssl-1.0.2e", files, folder, OLD), "https", 7, 1700),
     "TLS 1.0 to 1.2 with SSLv3: java": (lambda files, folder: _stack("java", files, folder, OLD), "dicom", 7, 1700),
 }

@@ -320,7 +320,8 @@ class TlsWalk(Asker):
         So it is where not all suites had room beside the name.
         """
         doubted, self._doubted = self._doubted, None
-        assert doubted is not None
+        if doubted is None:
+            return
         differs = self.facts.evidence(version) != self.facts.evidence(doubted)
         if differs or self.facts.status(doubted) == "undetermined":
             answer = await self._offer(doubted)

@@ -121,7 +121,7 @@ def _csv_rows(path: str, text: str, wanted: Wanted, language: str) -> Iterator[R
             (line + "\n" for line in lines[number : number + _RECORD_LINES]), delimiter=delimiter, strict=True
         )
         try:
-            cells = next(reader)
+            cells = next(reader, [])
             number += reader.line_num
         except csv.Error as error:
             number += 1

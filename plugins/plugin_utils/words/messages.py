@@ -139,7 +139,7 @@ def _at(entry: Mapping[str, Any], language: str) -> str:
 
 def _where(value: Any, language: str) -> str:
     """A file and its line; records write "site.csv, line 3"."""
-    path, _, line = _plain(value, language).rpartition(", line ")
+    path, _comma, line = _plain(value, language).rpartition(", line ")
     return phrase("line", language).format(path=path, line=line) if path else line
 
 
