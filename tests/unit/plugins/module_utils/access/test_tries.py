@@ -170,7 +170,6 @@ class Stalling(Script):
         ("accepted", b"\r\nWelcome. Your user account: ||4 messages\r\n|$ "),
         ("accepted", b"\r\nLast failed login: ||never\r\nmenu> "),
         ("refused", b"\r\n||Login ||incorrect\r\n||login: "),
-        ("refused", b"\r\n|||login: "),
     ],
 )
 def test_a_line_of_telnet_that_comes_late_is_no_prompt(said: str, after: bytes) -> None:

@@ -321,17 +321,6 @@ def test_a_limiter_makes_no_version_refused(
     assert seen["handshake"] in ("cut", "not_possible")
 
 
-@pytest.mark.parametrize("how", [RESET, HANG_UP, alert(80)])
-def test_who_cuts_every_other_connection_makes_no_version_refused(credentials: Credentials, how: bytes) -> None:
-    """The control falls on one that is answered; what tells is the hello that was cut and then answered."""
-    whole = tls(credentials, *(f"TLSv1.{at}" for at in range(4)))
-    cut: Serve = resets if how == RESET else replies(how) if how else hangs_up
-    with Device(lambda link: (cut if link.number % 2 else whole)(link)) as device:
-        seen = probe(device.port, "tls", [pki.NAME])
-    assert "refused" not in {statuses(seen)[version] for version in ("SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2")}
-    assert seen["answers_unsteadily"] is True and seen["handshake"] == "completed"
-
-
 class Bucket(Limiter):
     """So many sessions in so many seconds."""
 
