@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ from bench import chains
 from bench import misleading as that
 from bench.chains import NAME, SECOND_NAME
 from bench.misleading import MODERN, OLD
+
+#: Authorities are made once a run: two threads would make two of one name.
+_MAKING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,12 @@ class Case:
     @contextlib.contextmanager
     def open(self, folder: Path) -> Iterator[Device]:
         """The server on a port of 127.0.0.1, which counts its connections; `root.pem` in the folder is its root."""
-        (folder / "root.pem").write_text(chains.root().pem)
         with contextlib.ExitStack() as held:
             stand = that.Stand(folder, held)
-            stand.devices.append(held.enter_context(Device(self.serving(stand), port=free_port())))
+            with _MAKING:
+                (folder / "root.pem").write_text(chains.root().pem)
+                serve = self.serving(stand)
+            stand.devices.append(held.enter_context(Device(serve, port=free_port())))
             yield stand.devices[0]
 
 

@@ -228,16 +228,21 @@ def page(results: Results) -> str:
 
 def right_and_wrong(marks: Mapping[str, Mapping[str, tuple[str, int]]], tools: Sequence[str]) -> str:
     """The section on truth. `marks`: case -> tool -> (right | wrong | open, connections)."""
-    cells = [
-        (case, *(f"{found[tool][0]}, {found[tool][1]}" if tool in found else "" for tool in tools))
-        for case, found in marks.items()
-    ]
+    cells = [(case, *(_told(found.get(tool)) for tool in tools)) for case, found in marks.items()]
     totals = ["**in all**"]
     for tool in tools:
         entries = [found[tool] for found in marks.values() if tool in found]
         counts = ", ".join(f"{sum(word == one for one, _n in entries)} {word}" for word in ("right", "open", "wrong"))
-        totals.append(f"**{counts}; {sum(number for _word, number in entries)} connections**")
+        mean = sum(number for _word, number in entries) / max(1, len(entries))
+        totals.append(f"**{counts}; {_number(mean)} connections each**")
     return "\n\n".join([SECTION, _RIGHT_AND_WRONG, table(("the server", *tools), [*cells, tuple(totals)])])
+
+
+def _told(found: tuple[str, int] | None) -> str:
+    if found is None:
+        return "not measured"
+    word, connections = found
+    return f"{'**wrong**' if word == 'wrong' else word}, {connections}"
 
 
 def with_section(text: str, section: str) -> str:

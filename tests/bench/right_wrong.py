@@ -154,9 +154,11 @@ def _of_testssl(case: Case, told: Sequence[Mapping[str, str]]) -> Answer:
 
 
 def _offered(entry: Mapping[str, str] | None) -> bool | None:
-    if entry is None or not entry["finding"].startswith(("offered", "not offered")):
-        return None
-    return entry["finding"].startswith("offered")
+    said = "" if entry is None else entry["finding"]
+    # On the terminal these words follow "not offered".
+    if "not offered" in said or said.startswith("connection failed rather than downgrading"):
+        return False
+    return True if said.startswith(("offered", "vulnerable with")) else None
 
 
 def _run(command: Sequence[Any]) -> None:
