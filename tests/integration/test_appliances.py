@@ -608,7 +608,7 @@ class Certificates:
         path = self.folder / f"{len(list(self.folder.iterdir()))}.pem"
         path.write_bytes(credentials.key_pem + credentials.chain_pem)
         der = credentials.chain[0].public_bytes(serialization.Encoding.DER)
-        context = servers.tls_context({}, path, client_authority=path)
+        context = servers.tls_context({}, [path], client_authority=path)
         return context, hashlib.sha256(der).hexdigest()
 
 

@@ -81,7 +81,8 @@ def test_an_interrupted_demo_closes_its_hospital(collections: Path, tmp_path: Pa
     output, _nothing = process.communicate(timeout=600)
     assert process.returncode == 130, output
     assert is_closed(network)
-    assert "Traceback" not in output
+    # Ansible's own workers may be interrupted anywhere, and show it.
+    assert "/lab/demo.py" not in output.partition("Traceback")[2]
 
 
 def test_a_killed_demo_leaves_no_hospital_behind(collections: Path, tmp_path: Path) -> None:
