@@ -72,7 +72,8 @@ class Asker:
 
     async def repeat_cut(self) -> bool:
         """Send the first old hello that was cut once more, and take what it says: whether it was answered now."""
-        assert self._cut is not None
+        if self._cut is None:
+            return False
         version, complete, hello = self._cut
         answer = await self._send(hello, self.facts.server_name)
         self._record(version, answer, complete)
