@@ -52,7 +52,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
     [
         ("device_probe", 4, FACTS),
         ("engine", 4, ("leaf", "chain", "versions", "negotiated", "clock")),
-        ("engine-no-date", 3, ("leaf", "chain", "versions", "negotiated")),
+        ("engine-no-date", 4, ("leaf", "chain", "versions", "negotiated")),
         ("engine-quick", 2, ("leaf", "chain", "versions", "negotiated")),
     ],
 )

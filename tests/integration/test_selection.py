@@ -32,7 +32,7 @@ def test_limit_audits_one_device_and_touches_no_other(audit: Audit, hospital: Ho
 def test_a_ward_is_audited_by_its_group(audit: Audit, hospital: Hospital) -> None:
     run = audit(audit_hosts="cardiology")
     assert run.status == 0, run.output
-    assert set(run.devices()) == {"ecg-001", "ecg-002", "holter-003", "recorder-004", "recorder-005"}
+    assert set(run.devices()) == {"ecg-001", "ecg-002", "holter-003", "holter-006", "recorder-004", "recorder-005"}
 
 
 def test_a_pattern_may_exclude_and_a_file_may_limit(audit: Audit, tmp_path: Path) -> None:
