@@ -17,9 +17,12 @@ import os
 import stat
 import tarfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive_secrets import secret_inside
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.held import walk
 
 SCHEMA_VERSION = 1
 MANIFEST = "MANIFEST.json"
@@ -102,11 +105,29 @@ def _below(path: str) -> list[str]:
 
 
 def look(path: str) -> tuple[dict[str, Any], bytes]:
-    """One entry of a manifest, and the content of a file."""
+    """One entry of a manifest, and the content of a file. Where a link stands in its folders now, it is absent."""
     try:
-        state = os.lstat(path)
+        with in_folder(path) as (folder, name):
+            return _look(path, folder, name)
     except (FileNotFoundError, NotADirectoryError):
         return {"path": path, "type": "absent"}, b""
+    except OSError as error:
+        raise ArchiveError(f"{path} cannot be read ({error.strerror}): use a privileged login") from None
+
+
+@contextmanager
+def in_folder(path: str) -> Iterator[tuple[int, str]]:
+    """The folder that it lies in, held open, and its name there. No link on the way is followed, OSError where one is:
+    who owns a folder cannot lead us elsewhere."""
+    handle = walk(os.path.dirname(path))
+    try:
+        yield handle, os.path.basename(path)
+    finally:
+        os.close(handle)
+
+
+def _look(path: str, folder: int, name: str) -> tuple[dict[str, Any], bytes]:
+    state = os.stat(name, dir_fd=folder, follow_symlinks=False)
     entry = {
         "path": path,
         "uid": state.st_uid,
@@ -115,42 +136,39 @@ def look(path: str) -> tuple[dict[str, Any], bytes]:
         "mtime_ns": state.st_mtime_ns,
     }
     if stat.S_ISLNK(state.st_mode):
-        return {**entry, "type": "link", "target": os.readlink(path)}, b""
+        return {**entry, "type": "link", "target": os.readlink(name, dir_fd=folder)}, b""
     if stat.S_ISDIR(state.st_mode):
         return {**entry, "type": "directory"}, b""
     if not stat.S_ISREG(state.st_mode):
         return {**entry, "type": "special"}, b""
-    data = _read(path)
-    xattrs = _xattrs(path)
+    data, xattrs = _read(path, folder, name)
     more = {"xattrs": xattrs} if xattrs else {}
     return {**entry, "type": "file", "size": len(data), "sha256": hashlib.sha256(data).hexdigest(), **more}, data
 
 
-def _read(path: str) -> bytes:
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(handle, "rb") as reader:
-            before = os.fstat(handle)
-            if before.st_size > MAX_BYTES:
-                raise ArchiveError(f"{path} is larger than {MAX_BYTES // 1048576} MiB: leave it out")
-            data = reader.read(MAX_BYTES + 1)
-            after = os.fstat(handle)
-    except OSError as error:
-        raise ArchiveError(f"{path} cannot be read ({error.strerror}): use a privileged login") from None
+def _read(path: str, folder: int, name: str) -> tuple[bytes, dict[str, str]]:
+    handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    with os.fdopen(handle, "rb") as reader:
+        before = os.fstat(handle)
+        if before.st_size > MAX_BYTES:
+            raise ArchiveError(f"{path} is larger than {MAX_BYTES // 1048576} MiB: leave it out")
+        data = reader.read(MAX_BYTES + 1)
+        after = os.fstat(handle)
+        xattrs = _xattrs(handle)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(data) != after.st_size:
         raise ArchiveError(f"{path} was written to while it was read: run it again")
-    return data
+    return data, xattrs
 
 
 #: What a file's rights are made of beside its mode.
 _KEPT_XATTRS = ("security.selinux", "system.posix_acl_access", "security.capability")
 
 
-def _xattrs(path: str) -> dict[str, str]:
+def _xattrs(handle: int) -> dict[str, str]:
     found = {}
     for name in _KEPT_XATTRS:
         try:
-            found[name] = os.getxattr(path, name, follow_symlinks=False).hex()
+            found[name] = os.getxattr(handle, name).hex()
         except OSError:
             continue
     return found

@@ -8,10 +8,17 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive import SUFFIX, ArchiveError, look
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive import (
+    SUFFIX,
+    ArchiveError,
+    in_folder,
+    look,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.held import walk
 
 
 def differences(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -76,13 +83,14 @@ def restore(manifest: dict[str, Any], contents: dict[str, bytes], changes: list[
         for entry in entries:
             path = entry["path"]
             if entry["type"] == "directory" and not os.path.isdir(path):
-                os.mkdir(path, 0o700)
+                with in_folder(path) as (folder, name):
+                    os.mkdir(name, 0o700, dir_fd=folder)
                 made.append(path)
             elif entry["type"] in ("file", "link"):
                 prepared.append(path)
                 _write(entry, contents.get(path, b""), beside(path))
     except (OSError, ArchiveError) as error:
-        _clear([beside(one) for one in prepared], made)
+        _clear([*map(beside, prepared), *reversed(made)])
         why = f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error)
         raise ArchiveError(f"nothing was put back ({why})") from None
     done = 0
@@ -90,17 +98,16 @@ def restore(manifest: dict[str, Any], contents: dict[str, bytes], changes: list[
         for entry in entries:
             path = entry["path"]
             if entry["type"] == "directory":
-                os.chown(path, entry["uid"], entry["gid"])
-                os.chmod(path, int(entry["mode"], 8))
+                _dress(path, entry)
             elif entry["type"] in ("file", "link"):
-                os.rename(beside(path), path)
+                with in_folder(path) as (folder, name):
+                    os.rename(os.path.basename(beside(path)), name, src_dir_fd=folder, dst_dir_fd=folder)
+                    os.fsync(folder)
                 done += 1
         for path in sorted(going, reverse=True):
-            _take_away(path)
-        for path in sorted({os.path.dirname(entry["path"]) for entry in entries}):
-            _sync(path)
+            take_away(path)
     except OSError as error:
-        _clear([beside(one) for one in prepared[done:]], [])
+        _clear(map(beside, prepared[done:]))
         raise ArchiveError(
             f"{done} of {len(prepared)} files were put back, each of them whole, then {path}: {error.strerror}"
         ) from None
@@ -137,19 +144,21 @@ def _write(entry: dict[str, Any], data: bytes, place: str) -> None:
     parent = os.path.dirname(place)
     if not os.path.isdir(parent):
         raise ArchiveError(f"{parent} is missing, and is not in the backup: make it first")
-    _unlink(place)
-    if entry["type"] == "link":
-        os.symlink(entry["target"], place)
-        os.chown(place, entry["uid"], entry["gid"], follow_symlinks=False)
-        return
-    handle = os.open(place, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    take_away(place)
+    with in_folder(place) as (folder, name):
+        if entry["type"] == "link":
+            os.symlink(entry["target"], name, dir_fd=folder)
+            os.chown(name, entry["uid"], entry["gid"], dir_fd=folder, follow_symlinks=False)
+            return
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        handle = os.open(name, flags, 0o600, dir_fd=folder)
     with os.fdopen(handle, "w+b") as file:
         file.write(data)
         file.flush()
         os.fchown(handle, entry["uid"], entry["gid"])
         os.fchmod(handle, int(entry["mode"], 8))
-        for name, value in entry.get("xattrs", {}).items():
-            os.setxattr(handle, name, bytes.fromhex(value))
+        for label, value in entry.get("xattrs", {}).items():
+            os.setxattr(handle, label, bytes.fromhex(value))
         os.utime(handle, ns=(entry["mtime_ns"], entry["mtime_ns"]))
         os.fsync(handle)
         file.seek(0)
@@ -157,33 +166,32 @@ def _write(entry: dict[str, Any], data: bytes, place: str) -> None:
             raise ArchiveError(f"{place} was not written as it should be")
 
 
-def _clear(files: list[str], folders: list[str]) -> None:
-    """Take away what was made, as far as it can be: the reason why that was needed must not be lost."""
-    for remove, paths in ((os.unlink, files), (os.rmdir, reversed(folders))):
-        for path in paths:
-            with suppress(OSError):
-                remove(path)
-
-
-def _unlink(path: str) -> None:
+def _dress(path: str, entry: dict[str, Any]) -> None:
+    """Owner and mode of a folder."""
+    handle = walk(path)
     try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return
-
-
-def _take_away(path: str) -> None:
-    if os.path.isdir(path) and not os.path.islink(path):
-        os.rmdir(path)
-    else:
-        _unlink(path)
-
-
-def _sync(folder: str) -> None:
-    if not os.path.isdir(folder):
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+        os.fchown(handle, entry["uid"], entry["gid"])
+        os.fchmod(handle, int(entry["mode"], 8))
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _clear(paths: Iterable[str]) -> None:
+    """Take away what was made, as far as it can be: the reason why that was needed must not be lost."""
+    for path in paths:
+        with suppress(OSError):
+            take_away(path)
+
+
+def take_away(path: str) -> None:
+    """Remove a file, a link or an empty folder, or see that it is gone."""
+    try:
+        with in_folder(path) as (folder, name):
+            if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+                os.rmdir(name, dir_fd=folder)
+            else:
+                os.unlink(name, dir_fd=folder)
+            os.fsync(folder)
+    except FileNotFoundError:
+        return

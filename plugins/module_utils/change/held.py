@@ -190,16 +190,11 @@ def _dress(made: int, model: int | None, mode: int) -> None:
 @contextmanager
 def held(folder: str, lock: bool = False) -> Iterator[HeldFolder]:
     """Hold a folder open, `lock`: for one run at a time, leftovers of a killed one cleared. StoreProblem where not."""
-    handle = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        for name in filter(None, resolved(folder).split("/")):
-            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-            try:
-                following = os.open(name, flags, dir_fd=handle)
-            except OSError as error:
-                raise StoreProblem(f"{folder} cannot be opened: {error.strerror}") from None
-            os.close(handle)
-            handle = following
+        handle = walk(resolved(folder))
+    except OSError as error:
+        raise StoreProblem(f"{folder} cannot be opened: {error.strerror}") from None
+    try:
         place = HeldFolder(folder, handle)
         if lock:
             _take(handle, folder)
@@ -207,6 +202,19 @@ def held(folder: str, lock: bool = False) -> Iterator[HeldFolder]:
         yield place
     finally:
         os.close(handle)
+
+
+def walk(folder: str) -> int:
+    """A descriptor of a folder, by a path on which no link is followed. OSError where there is none."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    handle = os.open("/", flags)
+    for name in filter(None, folder.split("/")):
+        try:
+            following = os.open(name, flags, dir_fd=handle)
+        finally:
+            os.close(handle)
+        handle = following
+    return handle
 
 
 def _take(lock: int, folder: str) -> None:

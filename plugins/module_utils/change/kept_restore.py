@@ -24,6 +24,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive
     beside,
     differences,
     restore,
+    take_away,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.files import remove, write
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.held import HeldFolder, StoreProblem, held
@@ -123,8 +124,9 @@ def undo(left: Kept) -> None:
     """Put the files back as they were, each of them whole."""
     for new in (beside(entry["path"]) for entry in left.before["files"]):
         try:
-            if os.path.lexists(new):
-                os.unlink(new)
+            take_away(new)
+        except NotADirectoryError:
+            continue  # restore says it better
         except OSError as error:
             raise ArchiveError(f"{new} cannot be removed ({error.strerror})") from None
     restore(left.before, left.contents, differences(left.before)["changes"])

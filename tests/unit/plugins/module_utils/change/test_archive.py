@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import stat
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, NoEncryption, pkcs12
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import archive
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change import archive, archive_restore
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive import ArchiveError
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive_restore import differences, restore
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.change.archive_secrets import secret_inside
@@ -177,6 +180,49 @@ def test_nothing_is_put_back_through_a_link(place: Path, tmp_path: Path) -> None
     with pytest.raises(ArchiveError, match=r"leads elsewhere|no folder"):
         restore(manifest, contents, differences(manifest)["changes"])
     assert (tmp_path / "elsewhere/two\nlines").read_text() == "other\n"
+
+
+@pytest.mark.parametrize("moment", ["_write", "_dress", "take_away", "in_folder", "look"])
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_a_folder_exchanged_meanwhile_leads_nowhere(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, nth: int
+) -> None:
+    """Its owner puts a link to a foreign folder in its place, each time just before this step."""
+    manifest, contents, _data = taken(place)
+    (place / "ssl/two\nlines").write_text("other\n")
+    (place / "ssl/made").write_text("made since")
+    manifest["files"].append({"path": str(place / "ssl/made"), "type": "absent"})
+    (place / "ssl").chmod(0o700)
+    foreign = tmp_path / "foreign"
+    shutil.copytree(place / "ssl", foreign, symlinks=True)
+    foreign.chmod(0o755)
+    before = pictures(foreign)
+    calls = []
+    real = getattr(archive_restore, moment)
+
+    def exchanged(*given: Any) -> Any:
+        calls.append(given)
+        if len(calls) == nth:
+            (place / "ssl").rename(tmp_path / "moved")
+            (place / "ssl").symlink_to(foreign)
+        return real(*given)
+
+    changes = differences(manifest)["changes"]
+    monkeypatch.setattr(archive_restore, moment, exchanged)
+    with suppress(ArchiveError):
+        restore(manifest, contents, changes)
+        differences(manifest)
+    assert pictures(foreign) == before
+
+
+def pictures(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+    """Mode, owner and content of all that is there."""
+    found = {"": (folder.stat().st_mode, folder.stat().st_uid, b"")}
+    for path in folder.iterdir():
+        state = path.lstat()
+        content = path.read_bytes() if stat.S_ISREG(state.st_mode) else b""
+        found[path.name] = (state.st_mode, state.st_uid, content)
+    return found
 
 
 def test_what_is_too_much_or_relative_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
