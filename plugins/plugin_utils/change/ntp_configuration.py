@@ -9,10 +9,17 @@ chrony.conf(5) (sourcedir, confdir), timesyncd.conf(5), ntp.conf(5); the order o
 
 from __future__ import annotations
 
+import fnmatch
 import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.ntp_servers import (
+    source_of,
+    timesyncd_settings,
+    with_included,
+)
 
 CLIENTS = ("chrony", "systemd-timesyncd", "ntpsec", "ntpd", "busybox")
 
@@ -20,7 +27,6 @@ _BEGIN = "# BEGIN biomed.cert_hygiene.time_sync"
 _END = "# END biomed.cert_hygiene.time_sync"
 _ASIDE = "#time_sync_exclusive# "
 _NOTE = "# The hospital's time servers, written by biomed.cert_hygiene.time_sync. Changes made here by hand are lost.\n"
-_SERVER_WORDS = ("server", "pool", "peer")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.:_-]{0,252}[A-Za-z0-9])?")
 _CHRONY_MAIN = ("/etc/chrony/chrony.conf", "/etc/chrony.conf")
 _NTPD_MAIN = ("/etc/ntpsec/ntp.conf", "/etc/ntp.conf")
@@ -71,7 +77,7 @@ def _chrony(files: Mapping[str, str], wanted: list[str], exclusive: bool) -> Pla
     main = _main_file(files, _CHRONY_MAIN, "chrony")
     folders = _chrony_folders(files[main])
     own = _chrony_own(folders)
-    read = [main, *_chrony_included(files, folders)]
+    read = _chrony_included(main, files, exclusive)
     after = {path: text for path, text in files.items() if path in read}
     elsewhere: list[str] = []
     foreign: list[str] = []
@@ -114,9 +120,16 @@ def _chrony_own(folders: Sequence[tuple[str, str]]) -> str | None:
     return None
 
 
-def _chrony_included(files: Mapping[str, str], folders: Sequence[tuple[str, str]]) -> list[str]:
-    suffixes = {folder: ".sources" if name == "sourcedir" else ".conf" for name, folder in folders}
-    return sorted(path for path in files if path.endswith(suffixes.get(posixpath.dirname(path), "\0")))
+def _chrony_included(main: str, files: Mapping[str, str], exclusive: bool) -> list[str]:
+    """The files that chronyd reads; with `exclusive` a file that it reads and we have not is a reason to stop."""
+
+    def matching(pattern: str) -> list[str]:
+        found = sorted(fnmatch.filter((path for path in files if path.count("/") == pattern.count("/")), pattern))
+        if exclusive and not found and not re.search(r"[*?\[]", pattern):
+            raise ValueError(f"chrony reads {pattern}, which was not found: its servers cannot be set aside")
+        return found
+
+    return list(with_included([main], files.get, matching))
 
 
 def _without_dhcp(text: str) -> str:
@@ -208,10 +221,9 @@ def _timesyncd_settings(files: Mapping[str, str]) -> dict[str, list[str] | None]
     order = [path for path in (_TIMESYNCD_MAIN, *(names[name] for name in sorted(names))) if path in files]
     found: dict[str, list[str] | None] = {"NTP": [], "FallbackNTP": None}
     for path in order:
-        for line in files[path].splitlines():
-            key, equals, value = line.strip().partition("=")
-            if equals and key.strip() in found:
-                found[key.strip()] = [*(found[key.strip()] or []), *value.split()] if value.strip() else []
+        for key, values in timesyncd_settings(files[path]):
+            if key in found:
+                found[key] = [*(found[key] or []), *values] if values else []
     return found
 
 
@@ -236,12 +248,10 @@ def _without_foreign(text: str, wanted: Sequence[str], exclusive: bool) -> tuple
     foreign: list[str] = []
     lines = []
     for line in text.splitlines(keepends=True):
-        words = line.split("#", 1)[0].split()
-        other = False
-        # 127.127.x.y are ntpd's reference clocks, not servers.
-        if len(words) > 1 and words[0].lower() in _SERVER_WORDS and not words[1].startswith("127.127."):
-            other = words[1] not in wanted
-            (foreign if other else kept).append(words[1])
+        server = source_of(line)
+        other = server is not None and server not in wanted
+        if server is not None:
+            (foreign if other else kept).append(server)
         lines.append(_ASIDE + line if other and exclusive else line)
     return "".join(lines), kept, foreign
 

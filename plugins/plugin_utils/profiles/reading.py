@@ -41,7 +41,7 @@ SUBSETS = (
     *("clock", "time_zone", "ntp", "accounts", "listening", "tls_failures", "trust_stores", "certificate_files"),
     *("config_backup", "system"),
 )
-_CLIENTS = ("chrony", "systemd-timesyncd", "ntpd", "ntpsec", "busybox", "none", "other")
+_CLIENTS = ("chrony", "systemd-timesyncd", "ntpd", "ntpsec", "busybox", "openntpd", "ntpd-rs", "none", "other")
 
 
 def read_answers(

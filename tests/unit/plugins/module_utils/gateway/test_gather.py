@@ -17,6 +17,7 @@ from unit import gateway_options
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway import accounts, files, listening, logs, trust
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway import time as times
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.gather import SUBSETS, gather
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.ntp_state import parse_chrony_sources
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.recording import RecordedHost, RecordingHost
 
 OPTIONS: dict[str, Any] = {**gateway_options.OPTIONS, "now": 1795366800.0}
@@ -45,9 +46,10 @@ def test_chrony_sources() -> None:
         "^,?,10.0.0.2,0,6,0,4294967295,0.0,0.0,0.0\n"
         "#,-,GPS,0,4,377,1,0,0,0\n"
     )
-    assert times.parse_chrony_sources(text) == [
+    assert parse_chrony_sources(text) == [
         {"address": "ntp1.hopital.example", "reachable": True, "selected": True, "stratum": 2},
         {"address": "10.0.0.2", "reachable": False, "selected": False, "stratum": None},
+        {"address": "GPS", "reachable": True, "selected": False, "stratum": None, "own_clock": True},
     ]
 
 
@@ -94,11 +96,9 @@ def test_ntpsec_names_no_kind_of_source() -> None:
     facts = times.parse_ntpq_variables(text, selected=True)
     assert (facts["synchronised"], facts["last_sync_at"]) == (True, "2026-11-23T01:18:00Z")
     assert facts["offset_seconds"] == pytest.approx(-0.000024195)
-    assert times.parse_ntpq_variables(text, selected=False) == {
-        "synchronised": False,
-        "last_sync_at": None,
-        "offset_seconds": None,
-    }
+    lost = times.parse_ntpq_variables(text, selected=False)
+    assert lost == {"synchronised": False, "last_sync_at": "2026-11-23T01:18:00Z", "offset_seconds": None}
+    assert times.parse_ntpq_variables(text, selected=None)["synchronised"] is None
     later = times.parse_ntpq_variables(text.replace("eeae12c8.", "00000001."), selected=True)
     assert later["last_sync_at"] == "2036-02-07T06:28:17Z"
 

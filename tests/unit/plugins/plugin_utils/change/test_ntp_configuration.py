@@ -115,6 +115,44 @@ def test_ntpsec_reads_a_folder_too() -> None:
     assert alone.files[other] == "server 192.0.2.1 iburst\n#time_sync_exclusive# server 198.51.100.7"
 
 
+SUSE = "driftfile /var/lib/chrony/drift\ninclude /etc/chrony.d/*.conf\n"
+
+
+@pytest.mark.parametrize(
+    ("main", "other", "text", "aside"),
+    [
+        (SUSE, "/etc/chrony.d/pool.conf", "pool 2.suse.pool.ntp.org iburst\n", True),
+        ("include /etc/chrony.local\n", "/etc/chrony.local", "server 198.51.100.9\n", True),
+        ("include /etc/chrony/vendor.inc\n", "/etc/chrony/vendor.inc", "server 198.51.100.9 iburst\n", True),
+        ("confdir /etc/chrony.extra\n", "/etc/chrony.extra/a.conf", "peer 198.51.100.10\n", True),
+        # Not read, or not the administrator's.
+        ("confdir /etc/chrony.extra\n", "/etc/chrony.extra/a.txt", "server 198.51.100.10\n", False),
+        ("#include /etc/chrony.local\n", "/etc/chrony.local", "server 198.51.100.9\n", False),
+        ("include /usr/share/vendor.conf\n", "/usr/share/vendor.conf", "server 198.51.100.9\n", False),
+    ],
+)
+def test_servers_of_included_files_are_set_aside(main: str, other: str, text: str, aside: bool) -> None:
+    found = applied("chrony", {"/etc/chrony.conf": main, other: text}, exclusive=True)
+    assert found.files.get(other) == (f"#time_sync_exclusive# {text}" if aside else None)
+
+
+def test_a_file_that_chrony_reads_and_nobody_found_stops_the_change() -> None:
+    with pytest.raises(ValueError, match="chrony reads /srv/vendor"):
+        plan("chrony", {"/etc/chrony.conf": "include /srv/vendor\n"}, OURS, True)
+    assert plan("chrony", {"/etc/chrony.conf": "include /srv/vendor\n"}, OURS, False).reload == "restart"
+
+
+@pytest.mark.parametrize("line", ["broadcastclient", "multicastclient 224.0.1.1", "manycastclient 239.255.254.254"])
+def test_whoever_speaks_on_the_network_is_no_server_of_the_hospital(line: str) -> None:
+    found = applied("ntpd", {"/etc/ntp.conf": f"{line}\nbroadcast 192.0.2.255\n"}, exclusive=True)
+    assert str(found.files["/etc/ntp.conf"]).startswith(f"#time_sync_exclusive# {line}\nbroadcast 192.0.2.255\n")
+
+
+def test_a_server_of_one_kind_of_address_is_that_server() -> None:
+    text = "server -4 ntp1.hopital.example iburst\nserver -6 192.0.2.1\n"
+    assert applied("ntpd", {"/etc/ntp.conf": text}, exclusive=True) == Plan()
+
+
 def test_timesyncd_puts_the_hospital_first() -> None:
     found = applied("systemd-timesyncd", {TIMESYNCD: "[Time]\nNTP=198.51.100.7\n"})
     assert own_lines(found.files[DROP_IN]) == ["[Time]", "NTP=", "NTP=ntp1.hopital.example 192.0.2.1 198.51.100.7"]

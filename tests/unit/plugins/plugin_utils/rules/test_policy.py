@@ -23,7 +23,7 @@ KEYS = {
     "clock_agreement_slack", "clock_epoch_last_year", "min_rsa_bits", "min_ec_bits", "allowed_key_types",
     "weak_signature_hashes", "obsolete_tls_versions", "insecure_services", "observation_max_age_days",
     "tls_failures_repeated", "config_backup_max_age_days", "trust_store_roots", "cipher_preset",
-    "fail_when_unseen",
+    "fail_when_unseen", "ntp_correction_max_age_days",
 }  # fmt: skip
 
 
