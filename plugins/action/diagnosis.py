@@ -25,6 +25,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.page
     words,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.text import MAX_TEXT
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.observed import Observation
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.card import card_from_dictionary
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.collection import Observations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.folder import Preview, look_at
@@ -117,10 +118,10 @@ def _message(options: Mapping[str, Any], language: str) -> dict[str, Any] | None
     return None if text in (None, "", []) else diagnose_input(text)
 
 
-def _observations(card: Mapping[str, Any], sources: Sequence[Any]) -> list[dict[str, Any]]:
+def _observations(card: Mapping[str, Any], sources: Sequence[Any]) -> list[Observation]:
     """What files and lists hold of the device and its peers."""
     names = {card["name"], *map(peer_key, card["peers"])}
-    found: list[dict[str, Any]] = []
+    found: list[Observation] = []
     with Observations(names) as observations:
         for position, source in enumerate(sources):
             if isinstance(source, str):

@@ -14,7 +14,12 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.finding import finding_maker
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.settle import settle, status_of, worst_chain
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.settle import (
+    as_whole,
+    settle,
+    status_of,
+    worst_chain,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.table import (
     CERTIFICATE,
     DEVICE,
@@ -25,6 +30,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.table i
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import EndpointFacts
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.subject import Subject, subject_of
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.observed import Observation, read_observations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attestations import load_attestations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waivers import load_waivers
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_list, as_mapping, clean_text
@@ -34,7 +40,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places 
 
 def assess_device(
     device: Mapping[str, Any],
-    observations: Iterable[Mapping[str, Any]],
+    observations: Iterable[Any],
     policy: Mapping[str, Any],
     now: datetime,
     attestations: Any = (),
@@ -43,7 +49,8 @@ def assess_device(
     """All findings of one device.
 
     device:       its card; only `name` is required
-    observations: this device's own and its peers'; the latest of each counts
+    observations: this device's own and its peers'; the latest of each counts. Plain data, or what read_observation
+                  made of it
     policy:       what load_policy returned
     now:          an aware datetime
     attestations, waivers: lists of dictionaries, or what load_attestations and load_waivers made of them
@@ -79,23 +86,21 @@ def _endpoint_verdict(line: Registered, facts: EndpointFacts, subject: Subject) 
     unseen = facts.chains_unknown if line.kind != ENDPOINT else []
     if verdict is not None and unseen and status_of(line.check, verdict) == "pass":
         return Verdict("visit_incomplete", {**verdict.observed, "unknown": unseen}, verdict.expected)
-    return verdict
+    return None if verdict is None else as_whole(line.check, verdict, facts.damaged)
 
 
 def assess_devices(
     devices: Iterable[Mapping[str, Any]],
-    observations: Iterable[Mapping[str, Any]],
+    observations: Iterable[Any],
     policy: Mapping[str, Any],
     now: datetime,
     attestations: Any = (),
     waivers: Any = (),
 ) -> list[dict[str, Any]]:
     """All findings of all devices, each device with its own observations and its peers'."""
-    by_device: dict[Any, list[Mapping[str, Any]]] = {}
-    for observation in observations:
-        name = observation.get("device")
-        if isinstance(name, str):
-            by_device.setdefault(name, []).append(observation)
+    by_device: dict[str | None, list[Observation]] = {}
+    for observation in read_observations(observations):
+        by_device.setdefault(observation.device, []).append(observation)
     attested, waived = load_attestations(attestations), load_waivers(waivers)
     findings: list[dict[str, Any]] = []
     for device in devices:

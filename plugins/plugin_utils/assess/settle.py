@@ -42,6 +42,15 @@ def _rank(check: Check, verdict: Verdict) -> int:
     return 0 if reason.status == "not_assessed" else _PASS
 
 
+def as_whole(check: Check, verdict: Verdict, damaged: Sequence[str]) -> Verdict:
+    """What a verdict is worth where a part of what it rests on could not be read: what was seen fails, none passes."""
+    status = status_of(check, verdict) if damaged else ""
+    if status not in ("pass", "not_assessed"):
+        return verdict
+    observed = {**verdict.observed, "damaged": list(damaged)}
+    return replace(verdict, reason="observation_damaged" if status == "pass" else verdict.reason, observed=observed)
+
+
 def worst_chain(check: Check, chains: Sequence[tuple[EndpointFacts, Verdict]]) -> Verdict:
     """Of the verdicts on each chain that an endpoint shows the worst, which says to whom its chain is shown.
 
@@ -55,7 +64,7 @@ def worst_chain(check: Check, chains: Sequence[tuple[EndpointFacts, Verdict]]) -
     facts, worst = max(chains, key=lambda item: weight(item[1]))
     observed = {**worst.observed, "chains": len(chains)}
     if weight(worst):
-        observed["shown_to"] = facts.shown_to
+        observed["shown_to"] = None if facts.shown_to is None else facts.shown_to.as_dict()
     return replace(worst, observed=observed)
 
 
@@ -65,6 +74,7 @@ def settle(check: Check, verdicts: Sequence[Verdict]) -> Verdict:
     Where sources that saw something give different reasons, `observed.sources_disagree` lists them all as
     {"source", "reason"}.
     """
+    verdicts = [as_whole(check, verdict, verdict.damaged) for verdict in verdicts]
     if len(verdicts) == 1:
         return verdicts[0]
     ranked = [(_rank(check, verdict), verdict) for verdict in verdicts]

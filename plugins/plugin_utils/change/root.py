@@ -82,7 +82,7 @@ def judged_root(sources: Sequence[Source], fingerprint: Any, policy: Mapping[str
         raise RootRefused(f"{subject} is signed with {digest}, which is broken: ask the authority for its present root")
     if own is False:
         raise RootRefused(f"{subject} is not signed by its own key: it is damaged, or no root")
-    problem = key_problem(facts["key"], policy)
+    problem = key_problem(facts["key"]["type"], facts["key"]["bits"], policy)
     if problem != "":
         key = facts["key"]
         raise RootRefused(

@@ -10,26 +10,18 @@ from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import (
     EndpointFacts,
-    Link,
     judged_links,
     unreadable,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
-    as_mapping,
-    as_number,
-    clean_text,
-    optional_text,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.network import Certificate, Key
 
 
-def key_problem(key: Mapping[str, Any], policy: Mapping[str, Any]) -> str | None:
+def key_problem(kind: str | None, bits: int | None, policy: Mapping[str, Any]) -> str | None:
     """The reason why a key is not accepted, "" where it is, None where it cannot be told."""
-    kind = key.get("type")
-    if not isinstance(kind, str):
+    if kind is None:
         return None
     kind = kind.lower()
-    bits = as_number(key.get("bits"))
     minimum = {"rsa": policy["min_rsa_bits"], "dsa": policy["min_rsa_bits"], "ec": policy["min_ec_bits"]}.get(kind)
     if minimum is not None and bits is not None and bits < minimum:
         return "key_too_small"
@@ -58,22 +50,21 @@ def judge_key(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
         "min_ec_bits": policy["min_ec_bits"],
         "allowed_key_types": list(policy["allowed_key_types"]),
     }
-    found: dict[str, tuple[Link, Mapping[str, Any]]] = {}
-    for link in judged_links(facts, signatures=False):
-        key = as_mapping(link.entry.get("key"))
-        problem = None if link.unread("key") else key_problem(key, policy)
+    found: dict[str, Certificate] = {}
+    links = judged_links(facts, signatures=False)
+    for link in links:
+        problem = None if link.unread("key") else key_problem(link.key.type, link.key.bits, policy)
         if problem != "":
-            found.setdefault(problem or "certificate_unreadable", (link, key))
+            found.setdefault(problem or "certificate_unreadable", link)
     for reason in ("key_too_small", "key_type_not_allowed", "certificate_unreadable"):
         if reason in found:
-            link, key = found[reason]
+            link = found[reason]
             if reason == "certificate_unreadable":
                 return unreadable(link)
-            return Verdict(
-                reason, {"key": _key(key), **link.identity(), "is_leaf": link.entry is facts.chain[0].entry}, expected
-            )
+            observed = {"key": _key(link.key), **link.identity(), "is_leaf": link is links[0]}
+            return Verdict(reason, observed, expected)
     leaf = facts.chain[0]
-    observed = {"key": _key(as_mapping(leaf.entry.get("key"))), **leaf.identity(), **proof}
+    observed = {"key": _key(leaf.key), **leaf.identity(), **proof}
     return Verdict("key_strong", observed, expected)
 
 
@@ -84,19 +75,13 @@ def _proof(facts: EndpointFacts) -> dict[str, Any]:
     """
     if facts.seen is None:
         return {}
-    proof = facts.told("key_proof")
+    proof = facts.seen.key_proof
     known = proof if proof in ("proved", "not_held", "not_proved") else "not_tried"
-    return {"key_proof": known, "key_proof_detail": optional_text(facts.told("key_proof_detail"))}
+    return {"key_proof": known, "key_proof_detail": facts.seen.key_proof_detail}
 
 
-def _key(key: Mapping[str, Any]) -> dict[str, Any]:
-    bits = as_number(key.get("bits"))
-    curve = key.get("curve")
-    return {
-        "type": clean_text(key.get("type")),
-        "bits": None if bits is None else int(bits),
-        "curve": None if curve is None else clean_text(curve),
-    }
+def _key(key: Key) -> dict[str, Any]:
+    return {"type": key.type or "", "bits": key.bits, "curve": key.curve}
 
 
 CHECK = (

@@ -9,12 +9,7 @@ from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import EndpointFacts, unreadable
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
-    as_list,
-    as_mapping,
-    clean_texts,
-    optional_text,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_texts, optional_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.host_names import (
     names_only_in_common_name,
     uncovered_names,
@@ -28,32 +23,22 @@ def judge_name(facts: EndpointFacts) -> Verdict:
         return unseen
     if not facts.names:
         return Verdict("expected_name_missing", facts.chain[0].identity())
-    leaf = facts.chain[0].entry
-    names = list(facts.names)
-    # An observation may have been damaged on its way here: only what has the right shape is compared.
-    carried = as_mapping(leaf.get("names"))
-    common_name = leaf.get("common_name") if isinstance(leaf.get("common_name"), str) else None
-    compared = {
-        "names": {
-            kind: [name for name in as_list(carried.get(kind)) if isinstance(name, str)] for kind in ("dns", "ip")
-        },
-        "common_name": common_name,
-        "unreadable": as_list(leaf.get("unreadable")),
-    }
+    leaf = facts.chain[0]
+    names, compared = list(facts.names), leaf.compared()
     observed: dict[str, Any] = {
-        "dns": clean_texts(carried.get("dns")),
-        "ip": clean_texts(carried.get("ip")),
-        "common_name": optional_text(common_name),
+        "dns": clean_texts(leaf.names.dns),
+        "ip": clean_texts(leaf.names.ip),
+        "common_name": optional_text(leaf.common_name),
         "uncovered": [],
-        **facts.chain[0].identity(),
+        **leaf.identity(),
     }
     expected = {"names": clean_texts(names)}
     missing = uncovered_names(compared, names)
     if not missing:
         return Verdict("name_covered", observed, expected)
     observed["uncovered"] = clean_texts(missing)
-    if facts.chain[0].unread("names"):
-        return unreadable(facts.chain[0])
+    if leaf.unread("names"):
+        return unreadable(leaf)
     if names_only_in_common_name(compared, names):
         return Verdict("name_only_in_common_name", observed, expected)
     return Verdict("name_mismatch", observed, expected)

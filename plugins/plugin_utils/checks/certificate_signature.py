@@ -11,12 +11,11 @@ from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import (
     EndpointFacts,
-    Link,
     judged_links,
     unreadable,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.network import Certificate
 
 _HASH = re.compile(
     r"sha3-(?:224|256|384|512)|sha512-(?:224|256)|sha-?(?:224|256|384|512|1)(?![0-9])|md[245]|ripemd-?160"
@@ -25,12 +24,12 @@ _HASH = re.compile(
 _HASHLESS = re.compile(r"ed25519|ed448|(id-)?(ml|slh)-dsa-.*")
 
 
-def signature_hash(algorithm: Any) -> str | None:
+def signature_hash(algorithm: str | None) -> str | None:
     """The hash function in a signature algorithm's name ("sha256WithRSAEncryption" -> "sha256").
 
     "" where the algorithm needs none to be strong (Ed25519), None where it cannot be told.
     """
-    if not isinstance(algorithm, str):
+    if algorithm is None:
         return None
     name = algorithm.strip().lower()
     if _HASHLESS.fullmatch(name):
@@ -49,28 +48,28 @@ def judge_signature(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
         return unseen
     weak_hashes = policy["weak_signature_hashes"]
     expected = {"weak_hashes": list(weak_hashes)}
-    unknown: Link | None = None
-    for link in judged_links(facts, signatures=True):
-        algorithm = link.entry.get("signature_algorithm")
-        digest = signature_hash(algorithm)
+    unknown: Certificate | None = None
+    links = judged_links(facts, signatures=True)
+    for link in links:
+        digest = signature_hash(link.signature_algorithm)
         if digest in weak_hashes:
             observed = {
-                "algorithm": clean_text(algorithm),
+                "algorithm": link.signature_algorithm,
                 "hash": digest,
                 **link.identity(),
-                "is_leaf": link.entry is facts.chain[0].entry,
+                "is_leaf": link is links[0],
             }
             return Verdict("signature_weak", observed, expected)
         if digest is None and unknown is None:
             unknown = link
     if unknown is not None:
         verdict = unreadable(unknown)
-        verdict.observed["algorithm"] = clean_text(unknown.entry.get("signature_algorithm"))
+        verdict.observed["algorithm"] = unknown.signature_algorithm or ""
         return verdict
     leaf = facts.chain[0]
     return Verdict(
         "signature_strong",
-        {"algorithm": clean_text(leaf.entry.get("signature_algorithm")), **leaf.identity()},
+        {"algorithm": leaf.signature_algorithm or "", **leaf.identity()},
         expected,
     )
 

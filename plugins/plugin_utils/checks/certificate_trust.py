@@ -9,12 +9,7 @@ from datetime import datetime
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import EndpointFacts
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
-    as_mapping,
-    clean_text,
-    clean_texts,
-    optional_text,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
 
 _TRUST_FAILURES = (
     "self_signed",
@@ -34,19 +29,19 @@ def judge_trust(facts: EndpointFacts, now: datetime) -> Verdict:
     unseen = facts.certificate_unseen()
     if unseen:
         return unseen
-    trust = as_mapping((facts.seen or {}).get("trust"))
-    status = trust.get("status")
+    trust = facts.observed.trust
+    status = trust.status or ""
     observed = {
-        "status": clean_text(status),
-        "cause": optional_text(trust.get("cause")),
-        "anchor": optional_text(trust.get("anchor")),
-        "link": optional_text(trust.get("link")),
-        "link_date": optional_text(trust.get("date")),
-        "detail": clean_text(trust.get("detail")),
+        "status": status,
+        "cause": trust.cause,
+        "anchor": trust.anchor,
+        "link": trust.link,
+        "link_date": trust.date,
+        "detail": trust.detail,
         "chain_length": len(facts.chain),
-        "clients": clean_texts(trust.get("clients")),
+        "clients": list(trust.clients),
         **facts.chain[0].identity(),
-        "issuer": clean_text(facts.chain[0].entry.get("issuer")),
+        "issuer": clean_text(facts.chain[0].issuer),
     }
     expected = {"status": "trusted"}
     if status == "trusted":
@@ -54,16 +49,12 @@ def judge_trust(facts: EndpointFacts, now: datetime) -> Verdict:
         if lapsed is not None:
             # The path may or may not go through it: the next visit tells.
             return Verdict("trust_undetermined", {**observed, "lapsed": lapsed}, expected)
-        revocation = as_mapping(trust.get("revocation"))
-        if revocation.get("asked") is True and revocation.get("status") != "good":
-            return Verdict(
-                "revocation_undetermined", {**observed, "detail": clean_text(revocation.get("detail") or "")}, expected
-            )
+        if trust.revocation.asked is True and trust.revocation.status != "good":
+            return Verdict("revocation_undetermined", {**observed, "detail": trust.revocation.detail}, expected)
         return Verdict("trusted", observed, expected)
     if status in _TRUST_FAILURES:
         return Verdict(status, observed, expected)
-    cause = trust.get("cause")
-    if cause == "no_anchors" or (cause is None and "trust anchor" in observed["detail"]):
+    if trust.cause == "no_anchors" or (trust.cause is None and "trust anchor" in trust.detail):
         return Verdict("trust_anchors_missing", observed, expected)
     return Verdict("trust_undetermined", observed, expected)
 
@@ -72,7 +63,7 @@ def _lapsed_since(facts: EndpointFacts, now: datetime) -> str | None:
     """A link above the leaf that expired between the visit and now: "trusted" may no longer be true."""
     for link in facts.path[1:] or facts.chain[1:]:
         if link.not_after is not None and facts.visited_at is not None and facts.visited_at <= link.not_after < now:
-            return clean_text(link.entry.get("subject"))
+            return clean_text(link.subject)
     return None
 
 

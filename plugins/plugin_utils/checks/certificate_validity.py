@@ -13,11 +13,11 @@ from typing import Any
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.clock import ClockEstimate, device_clock
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import (
     EndpointFacts,
-    Link,
     links_by_name,
     unreadable,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.network import Certificate
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import (
     DAY_SECONDS,
@@ -52,14 +52,14 @@ def _days(seconds: float) -> float:
 class _End:
     """When a link of the path ends, and how near that is: 0 (not yet) to 3 (past)."""
 
-    link: Link
+    link: Certificate
     end: datetime
     plan: float
     urgent: float
     nearness: int
 
 
-def _end_of(link: Link, policy: Mapping[str, Any], now: datetime) -> _End | None:
+def _end_of(link: Certificate, policy: Mapping[str, Any], now: datetime) -> _End | None:
     if link.not_before is None or link.not_after is None:
         return None
     left = (link.not_after - now).total_seconds()
@@ -102,8 +102,8 @@ def judge_validity(
     )
     if first is not own:
         observed.update(
-            authority=clean_text(first.link.entry.get("subject")),
-            authority_fingerprint_sha256=clean_text(first.link.entry.get("fingerprint_sha256")),
+            authority=clean_text(first.link.subject),
+            authority_fingerprint_sha256=first.link.fingerprint_sha256 or "",
             leaf_not_after=instant_text(own.end),
         )
     sees = device_clock(clock, leaf, now)

@@ -17,20 +17,24 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.clock
     moment_text,
     zone_seconds,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import Link
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.subject import Subject
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import Visit
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.network import Certificate
 
 
 def judge_clocks(
-    readings: Sequence[Reading], certificates: Sequence[tuple[str, Link]], policy: Mapping[str, Any], now: datetime
+    readings: Sequence[Reading],
+    certificates: Sequence[tuple[str, Certificate]],
+    policy: Mapping[str, Any],
+    now: datetime,
 ) -> list[Verdict]:
     """clock_offset, one verdict for each reading."""
     return [
         replace(
             reading.problem or judge_clock(reading.visit, reading.estimate, certificates, policy, now),
             source=reading.source,
+            damaged=reading.damaged,
         )
         for reading in readings
     ]
@@ -39,7 +43,7 @@ def judge_clocks(
 def judge_clock(
     visit: Visit,
     estimate: ClockEstimate | None,
-    certificates: Iterable[tuple[str, Link]],
+    certificates: Iterable[tuple[str, Certificate]],
     policy: Mapping[str, Any],
     now: datetime,
 ) -> Verdict:

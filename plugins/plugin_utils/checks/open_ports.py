@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.subject import Subject
@@ -76,19 +76,19 @@ def _is_loopback(address: str) -> bool:
 def _states(visit: Visit) -> dict[int, str]:
     """The ports that were asked over the network."""
     states: dict[int, str] = {}
-    for key, value in as_mapping(visit.facts.get("ports")).items():
+    for key, state in visit.facts.ports.items():
         port = _port(key)
         if port is not None:
-            states[port] = value if isinstance(value, str) else "unknown"
+            states[port] = state or "unknown"
     return states
 
 
 def _spoken_to(visit: Visit) -> set[int]:
     """The ports of endpoints that answered."""
     return {
-        endpoint["port"]
-        for endpoint in map(as_mapping, as_list(visit.facts.get("endpoints")))
-        if _port(endpoint.get("port")) is not None and endpoint.get("outcome") in _ANSWERED
+        endpoint.port
+        for endpoint in visit.facts.endpoints
+        if endpoint.port is not None and endpoint.outcome in _ANSWERED
     }
 
 
@@ -175,10 +175,12 @@ def _verdicts(s: Subject) -> list[Verdict]:
     told = s.logins.answers("listening")[0] if s.logins.visits else None
     if told is not None and told.problem is None and told.source is not None:
         own = listening_ports(told.source, told.data)
-        return [judge_ports(s.device, s.visit, _tls_ports(s.device), s.policy, own)]
+        verdict = judge_ports(s.device, s.visit, _tls_ports(s.device), s.policy, own)
+        return [replace(verdict, damaged=(*s.visit.facts.damaged_in("ports"), *told.damaged))]
     if told is not None and told.problem is not None and s.visit.at is None:
         return [told.problem]
-    return [judge_ports(s.device, s.visit, _tls_ports(s.device), s.policy)]
+    verdict = judge_ports(s.device, s.visit, _tls_ports(s.device), s.policy)
+    return [replace(verdict, damaged=s.visit.facts.damaged_in("ports"))]
 
 
 CHECK = ("open_ports", "device", _verdicts)

@@ -11,13 +11,7 @@ from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import EndpointFacts
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
-    MAX_ITEMS,
-    as_mapping,
-    clean_text,
-    clean_texts,
-    optional_text,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import MAX_ITEMS
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 
 #: Flaws that no policy accepts, the gravest first: what a suite's registered name (IANA) says.
@@ -43,12 +37,12 @@ _DIGITS = re.compile(r"[0-9]{3,5}")
 
 def _seen(facts: EndpointFacts) -> Iterator[tuple[str, str | None]]:
     """(suite, version) of everything that was agreed upon: by the usual hellos, then by the one of weak suites."""
-    negotiated = as_mapping(facts.told("negotiated"))
-    yield clean_text(negotiated.get("cipher") or ""), optional_text(negotiated.get("version"))
-    for version, entry in as_mapping(facts.told("versions")).items():
-        if as_mapping(entry).get("status") == "accepted":
-            yield clean_text(as_mapping(entry).get("cipher") or ""), clean_text(version)
-    for name in clean_texts(as_mapping(facts.told("weak_suites")).get("accepted")):
+    seen = facts.observed
+    yield seen.negotiated.cipher or "", seen.negotiated.version
+    for version, entry in seen.versions.items():
+        if entry.status == "accepted":
+            yield entry.cipher, version
+    for name in seen.weak_suites.accepted:
         yield name, None
 
 
@@ -78,15 +72,13 @@ def judge_cipher(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
         return unseen
     name = policy["cipher_preset"]
     limits = load_data("checks/cipher_presets")[name]
-    negotiated = as_mapping(facts.told("negotiated"))
-    weak = as_mapping(facts.told("weak_suites")).get("status")
+    negotiated, weak = facts.observed.negotiated, facts.observed.weak_suites.status
     found = {suite: version for suite, version in reversed([*_seen(facts)]) if suite}
-    group = optional_text(negotiated.get("group"))
     observed: dict[str, Any] = {
-        "version": optional_text(negotiated.get("version")),
-        "cipher": optional_text(negotiated.get("cipher")),
-        "key_exchange": group,
-        "signature_algorithm": optional_text(negotiated.get("signature_algorithm")),
+        "version": negotiated.version,
+        "cipher": negotiated.cipher,
+        "key_exchange": negotiated.group,
+        "signature_algorithm": negotiated.signature_algorithm,
         "weak_suites": weak if weak in ("accepted", "refused", "undetermined") else "not_tested",
         "unknown": facts.unknown,
     }
@@ -100,17 +92,17 @@ def judge_cipher(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
         if suites:
             return Verdict(reason, {**observed, "suites": suites[:MAX_ITEMS]}, expected)
     outdated = [suite for suite in found if _has_flaw(suite, _OUTDATED, limits["refused"])]
-    given = _has_flaw(observed["cipher"] or "", _GIVEN, limits["refused"])
+    given = _has_flaw(negotiated.cipher or "", _GIVEN, limits["refused"])
     # Our hellos lead with what costs the device least: only a whole handshake is what a usual client is given.
-    if given and facts.told("handshake") == "completed":
-        outdated = list(dict.fromkeys([*outdated, str(observed["cipher"])]))
+    if given and facts.observed.handshake == "completed":
+        outdated = list(dict.fromkeys([*outdated, str(negotiated.cipher)]))
         given = False
     if outdated:
         return Verdict("cipher_outdated", {**observed, "suites": outdated[:MAX_ITEMS]}, expected)
-    if _small_group(group, limits):
+    if _small_group(negotiated.group, limits):
         return Verdict("group_too_small", observed, expected)
     if given or not any(suite.startswith("TLS_") for suite in found) or weak == "undetermined":
-        unsteady = facts.told("answers_unsteadily") is True
+        unsteady = facts.observed.answers_unsteadily is True
         return Verdict("answers_unsteadily" if unsteady else "cipher_undetermined", observed, expected)
     return Verdict("cipher_sound", observed, expected)
 

@@ -10,20 +10,15 @@ from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import EndpointFacts
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
-    as_mapping,
-    clean_text,
-    optional_text,
-)
-
-VERSIONS = ("SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
-
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.network import VERSIONS, Version
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import optional_text
 
 #: What lets a refusal stand by itself: a ServerHello of another version, or "not this version" (RFC 8446, 6.2).
 _PROOFS = ("server_hello", "alert:70")
+_UNTOLD = Version()
 
 
-def _statuses(states: Mapping[str, Any]) -> dict[str, str]:
+def _statuses(states: Mapping[str, Version]) -> dict[str, str]:
     """Of each version: accepted, refused, or why neither can be said.
 
     A cut or another alert is a refusal only where a control was answered right afterwards; one that is inferred, only
@@ -32,14 +27,14 @@ def _statuses(states: Mapping[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     spoken_for = False
     for version in reversed(VERSIONS):
-        entry = as_mapping(states.get(version))
-        status, evidence = entry.get("status", "not_tested"), entry.get("evidence")
+        entry = states.get(version, _UNTOLD)
+        status, evidence = entry.status, entry.evidence
         inferred = evidence == "inferred" and (spoken_for or version == "SSLv2")
         if status == "refused":
-            proved = evidence in _PROOFS or inferred or entry.get("control") == "answered"
+            proved = evidence in _PROOFS or inferred or entry.control == "answered"
             status = "refused" if proved else "undetermined"
             spoken_for = spoken_for or evidence == "alert:70"
-        found[version] = status if isinstance(status, str) else "not_tested"
+        found[version] = status
     return found
 
 
@@ -49,9 +44,10 @@ def _handshake_fails(facts: EndpointFacts) -> bool:
     A server that asked for a certificate may do so to us, who have none; one that turns away a plain hello too, or that
     the visit broke off at, may have had other reasons.
     """
-    if facts.aborted or facts.told("client_certificate") in ("requested", "required"):
+    seen = facts.observed
+    if facts.aborted or seen.client_certificate in ("requested", "required"):
         return False
-    return facts.told("handshake") in ("refused", "cut") and facts.told("answers_unsteadily") is not True
+    return seen.handshake in ("refused", "cut") and seen.answers_unsteadily is not True
 
 
 def judge_versions(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
@@ -65,11 +61,10 @@ def judge_versions(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
     expected = {"obsolete": list(obsolete), "modern": [version for version in VERSIONS if version not in obsolete]}
     if facts.outcome == "not_tls":
         return Verdict("plaintext_service", dict(facts.context, outcome="not_tls"), expected)
-    states = as_mapping(facts.told("versions"))
-    status = _statuses(states)
+    status = _statuses(facts.observed.versions)
     accepted = [version for version in VERSIONS if status[version] == "accepted"]
     open_questions = {
-        version: clean_text(status[version]) for version in VERSIONS if status[version] not in ("accepted", "refused")
+        version: status[version] for version in VERSIONS if status[version] not in ("accepted", "refused")
     }
     observed = {
         "accepted": accepted,
@@ -80,7 +75,7 @@ def judge_versions(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
     }
     modern = [version for version in VERSIONS if version not in obsolete]
     if facts.outcome == "tls" and _handshake_fails(facts):
-        ended = {"handshake": facts.told("handshake"), "error": optional_text(facts.told("error"))}
+        ended = {"handshake": facts.observed.handshake, "error": optional_text(facts.observed.error)}
         return Verdict("handshake_fails", {**observed, **ended}, expected)
     if observed["accepted_obsolete"]:
         only = all(status[version] == "refused" for version in modern)
@@ -91,7 +86,7 @@ def judge_versions(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
     if any(version in open_questions for version in obsolete) or not accepted:
         if facts.aborted:
             return Verdict("visit_aborted", {**facts.context, **observed}, expected)
-        unsteady = facts.told("answers_unsteadily") is True
+        unsteady = facts.observed.answers_unsteadily is True
         return Verdict("answers_unsteadily" if unsteady else "versions_undetermined", observed, expected)
     return Verdict("modern_versions_only", observed, expected)
 

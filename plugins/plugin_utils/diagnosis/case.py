@@ -32,6 +32,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visit
     newest_network,
     peer_visit,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.observed import Observation
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values import places
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_list, as_mapping
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
@@ -117,7 +118,7 @@ class Case:
 
 def gather_case(
     card: Mapping[str, Any],
-    observations: Sequence[Mapping[str, Any]],
+    observations: Sequence[Observation],
     path: Sequence[Any],
     policy: Mapping[str, Any],
     now: datetime,
@@ -137,8 +138,7 @@ def gather_case(
         label = place_label(places.PEER, item)
         peers.append(endpoint_facts(label, names, found, endpoint_seen(found, item.get("port"), None), peer=True))
         visits[label] = found
-        samples = as_mapping(found.facts.get("clock")).get("samples")
-        clocks[label] = believable(estimate_clock(samples, policy["clock_agreement_slack"]))
+        clocks[label] = believable(estimate_clock(found.facts.clock.samples, policy["clock_agreement_slack"]))
     device_clock = best_estimate(clock_readings(visit, logins, policy))
     return Case(
         card=card,

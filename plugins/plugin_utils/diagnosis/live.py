@@ -31,12 +31,13 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.live
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.live_reach import overlap_said, reach_said
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.live_way import way_said
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import EndpointFacts
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.observed import read_observations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 
 
 def diagnose_live(
     card: Mapping[str, Any],
-    observations: Iterable[Mapping[str, Any]],
+    observations: Iterable[Any],
     path: Sequence[Any],
     policy: Mapping[str, Any],
     now: datetime,
@@ -48,7 +49,7 @@ def diagnose_live(
     path:         what path_info told of each side: {"side", "host", "addresses", "route", "mtu", "error"}
     now:          an aware datetime, by the control node's clock
     """
-    case = gather_case(card, [item for item in observations if isinstance(item, Mapping)], path, policy, now)
+    case = gather_case(card, read_observations(observations), path, policy, now)
     said = [*clock_said(case), *way_said(case)]
     for facts in (*case.own, *case.peers):
         said += _endpoint(case, facts)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.certificate_key import judge_key
@@ -14,6 +14,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.trust_s
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.case import DEVICE, Case, Said, side_of
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.clock import moment_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import EndpointFacts
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.network import Trust
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
     as_list,
     as_mapping,
@@ -43,28 +44,28 @@ _TRUST = {
 
 def chain_said(case: Case, facts: EndpointFacts) -> Iterator[Said]:
     side, label = side_of(facts), facts.label
-    trust = as_mapping((facts.seen or {}).get("trust"))
-    status = trust.get("status")
+    trust = facts.observed.trust
+    status = trust.status
     figures = {
         **facts.chain[0].identity(),
-        "issuer": clean_text(facts.chain[0].entry.get("issuer")),
-        "anchor": clean_text(trust.get("anchor") or ""),
-        "link": clean_text(trust.get("link") or ""),
-        "link_date": trust.get("date"),
-        "clients": clean_texts(trust.get("clients")),
-        "detail": clean_text(trust.get("detail") or ""),
+        "issuer": clean_text(facts.chain[0].issuer),
+        "anchor": trust.anchor or "",
+        "link": trust.link or "",
+        "link_date": trust.date,
+        "clients": list(trust.clients),
+        "detail": trust.detail,
     }
     held = _held(case) if facts.peer else None
-    known = {plain_fingerprint(link.entry.get("fingerprint_sha256")) for link in facts.chain}
+    known = {plain_fingerprint(link.fingerprint_sha256) for link in facts.chain}
     if held and known & held and status in ("self_signed", "unknown_authority", "not_assessed"):
         yield Said("device_holds_it", side, label, figures)
     elif status == "trusted":
         yield Said("chain_trusted", side, label, figures)
-    elif isinstance(status, str) and status in _TRUST:
+    elif status in _TRUST:
         # The dates of what was sent are judged apart, at the true time: only those of an anchor are left.
         dated = status in ("expired_in_chain", "not_yet_valid_in_chain")
-        if not dated or (trust.get("cause") in ("anchor_expired", "anchor_not_yet_valid") and not case.clocks.own):
-            yield Said(_TRUST[status], side, label, {**figures, "not_before": trust.get("date")})
+        if not dated or (trust.cause in ("anchor_expired", "anchor_not_yet_valid") and not case.clocks.own):
+            yield Said(_TRUST[status], side, label, {**figures, "not_before": trust.date})
     else:
         yield Said("chain_not_judged", side, label, figures)
     if facts.peer and not (held and known & held):
@@ -109,13 +110,13 @@ def _device_store(case: Case, facts: EndpointFacts, status: Any) -> Iterator[Sai
             yield Said("device_store_not_seen", DEVICE, facts.label)
 
 
-def _revocation(facts: EndpointFacts, trust: Mapping[str, Any]) -> Iterator[Said]:
-    told = as_mapping(trust.get("revocation"))
+def _revocation(facts: EndpointFacts, trust: Trust) -> Iterator[Said]:
+    told = trust.revocation
     side, label = side_of(facts), facts.label
-    figures = {"detail": clean_text(told.get("detail") or "")}
-    if told.get("asked") is not True or trust.get("status") != "trusted":
+    figures = {"detail": told.detail}
+    if told.asked is not True or trust.status != "trusted":
         yield Said("revocation_not_asked", side, label)
-    elif told.get("status") == "good":
+    elif told.status == "good":
         yield Said("revocation_good", side, label, figures)
     elif "out of date" in figures["detail"]:
         yield Said("revocation_list_old", side, label, figures)
@@ -124,18 +125,13 @@ def _revocation(facts: EndpointFacts, trust: Mapping[str, Any]) -> Iterator[Said
 
 
 def name_said(facts: EndpointFacts) -> Iterator[Said]:
-    side, label, leaf = side_of(facts), facts.label, facts.chain[0].entry
-    carried = as_mapping(leaf.get("names"))
-    compared: dict[str, Any] = {
-        "names": {kind: [one for one in as_list(carried.get(kind)) if isinstance(one, str)] for kind in ("dns", "ip")},
-        "common_name": leaf.get("common_name") if isinstance(leaf.get("common_name"), str) else None,
-        "unreadable": as_list(leaf.get("unreadable")),
-    }
+    side, label, leaf = side_of(facts), facts.label, facts.chain[0]
+    compared = leaf.compared()
     figures: dict[str, Any] = {
         "names": clean_texts(list(facts.names)),
-        "carried": clean_texts([*compared["names"]["dns"], *compared["names"]["ip"]]),
+        "carried": clean_texts([*leaf.names.dns, *leaf.names.ip]),
     }
-    if not facts.names or "names" in compared["unreadable"]:
+    if not facts.names or leaf.unread("names"):
         yield Said("name_not_declared", side, label, figures)
         return
     missing = uncovered_names(compared, list(facts.names))

@@ -23,7 +23,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.clock
     moment_text,
     zone_seconds,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import EndpointFacts, Link
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import EndpointFacts
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.network import Certificate
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import DAY_SECONDS, instant_text
 
 
@@ -37,7 +38,9 @@ def _clock_figures(case: Case, estimate: ClockEstimate) -> dict[str, Any]:
     }
 
 
-def _refused_by(case: Case, estimate: ClockEstimate, links: Iterable[tuple[str | None, Link]]) -> dict[str, Any] | None:
+def _refused_by(
+    case: Case, estimate: ClockEstimate, links: Iterable[tuple[str | None, Certificate]]
+) -> dict[str, Any] | None:
     """The first certificate, valid in truth, that a side's own clock calls expired or not yet valid."""
     true = case.clocks.true_now
     low, high = (moved(case.clocks.now, edge) for edge in (estimate.low, estimate.high))
@@ -56,7 +59,7 @@ def _refused_by(case: Case, estimate: ClockEstimate, links: Iterable[tuple[str |
     return None
 
 
-def _links(facts: Sequence[EndpointFacts]) -> list[tuple[str | None, Link]]:
+def _links(facts: Sequence[EndpointFacts]) -> list[tuple[str | None, Certificate]]:
     return [(one.label, link) for one in facts for link in one.chain if link.readable]
 
 
@@ -81,7 +84,7 @@ def _one_clock(
     side: str,
     label: str | None,
     estimate: ClockEstimate | None,
-    links: Sequence[tuple[str | None, Link]],
+    links: Sequence[tuple[str | None, Certificate]],
 ) -> Said:
     if estimate is None:
         return Said("clock_not_read", side, label)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.case import (
@@ -18,7 +18,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.case
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.diagnosis.live_way import route_mtu
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import EndpointFacts
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_mapping, clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.network import Endpoint
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
 
 #: What an endpoint did instead of speaking TLS, once TCP had connected -> reason.
 _NO_TLS = {
@@ -43,12 +44,12 @@ def reach_said(case: Case, facts: EndpointFacts) -> Iterator[Said]:
         else:
             yield Said("endpoint_not_seen", side, label)
         return
-    outcome = clean_text(seen.get("outcome"))
+    outcome = seen.outcome or ""
     if outcome == "refused":
         yield Said("port_closed", side, label, _error(facts))
         return
     if outcome == "unreachable":
-        if seen.get("connections") == 0:
+        if seen.connections == 0:
             yield Said("endpoint_not_seen", side, label)
         else:
             yield Said("port_filtered", NETWORK, label, _error(facts))
@@ -60,7 +61,7 @@ def reach_said(case: Case, facts: EndpointFacts) -> Iterator[Said]:
     if outcome in _NO_TLS:
         yield Said(_NO_TLS[outcome], side, label, _error(facts))
         return
-    evidence = [as_mapping(state).get("evidence") for state in as_mapping(seen.get("versions")).values()]
+    evidence = [state.evidence for state in seen.versions.values()]
     if outcome in _CUT:
         small = any(isinstance(one, str) and one.startswith("alert:") for one in evidence)
         lost = outcome == "silent" and small
@@ -77,22 +78,17 @@ def reach_said(case: Case, facts: EndpointFacts) -> Iterator[Said]:
 
 
 def _error(facts: EndpointFacts) -> dict[str, Any]:
-    return {"detail": clean_text((facts.seen or {}).get("error") or "")}
+    return {"detail": clean_text(facts.observed.error)}
 
 
-def _tried(seen: Mapping[str, Any]) -> list[str]:
+def _tried(seen: Endpoint) -> list[str]:
     """The versions that were really offered."""
-    return [
-        clean_text(version)
-        for version, state in as_mapping(seen.get("versions")).items()
-        if as_mapping(state).get("evidence") not in (None, "inferred")
-    ]
+    return [version for version, state in seen.versions.items() if state.evidence not in (None, "inferred")]
 
 
 def accepted(facts: EndpointFacts) -> list[str]:
     """The versions that an endpoint accepts, old to new."""
-    states = as_mapping((facts.seen or {}).get("versions"))
-    return [clean_text(version) for version, state in states.items() if as_mapping(state).get("status") == "accepted"]
+    return [version for version, state in facts.observed.versions.items() if state.status == "accepted"]
 
 
 def _hellos(case: Case, facts: EndpointFacts, evidence: Sequence[Any]) -> Iterator[Said]:
@@ -105,26 +101,18 @@ def _hellos(case: Case, facts: EndpointFacts, evidence: Sequence[Any]) -> Iterat
         alert = alerts[-1] if alerts else None
         if "silence" in evidence:
             # Small answers (alerts) come back, whole flights do not.
-            yield Said("large_answers_lost", NETWORK, label, {**figures, "tried": _tried(facts.seen or {})})
+            yield Said("large_answers_lost", NETWORK, label, {**figures, "tried": _tried(facts.observed)})
             return
         reason = _ALERTS.get(alert, "every_hello_refused") if alert is not None else "every_hello_refused"
-        yield Said(reason, side, label, {**figures, "alert": alert, "tried": _tried(facts.seen or {})})
+        yield Said(reason, side, label, {**figures, "alert": alert, "tried": _tried(facts.observed)})
         return
     obsolete = case.policy["obsolete_tls_versions"]
-    states = as_mapping((facts.seen or {}).get("versions"))
-    hung_up = [
-        clean_text(version)
-        for version, state in states.items()
-        if as_mapping(state).get("evidence") == "reset" and version not in obsolete
-    ]
-    lost = [
-        clean_text(version)
-        for version, state in states.items()
-        if as_mapping(state).get("evidence") == "silence" and version not in obsolete
-    ]
+    states = {version: state.evidence for version, state in facts.observed.versions.items() if version not in obsolete}
+    hung_up = [version for version, told in states.items() if told == "reset"]
+    lost = [version for version, told in states.items() if told == "silence"]
     # A short ServerHello came, and nothing of the certificates behind it.
     if not facts.chain and (lost or "silence" in figures["detail"]):
-        yield Said("large_answers_lost", NETWORK, label, {**figures, "tried": _tried(facts.seen or {})})
+        yield Said("large_answers_lost", NETWORK, label, {**figures, "tried": _tried(facts.observed)})
     elif hung_up:
         yield Said("modern_hello_reset", NETWORK, label, {**figures, "versions": hung_up})
     else:
@@ -136,7 +124,7 @@ def _hellos(case: Case, facts: EndpointFacts, evidence: Sequence[Any]) -> Iterat
 
 
 def _client_certificate(facts: EndpointFacts) -> Iterator[Said]:
-    asked = (facts.seen or {}).get("client_certificate")
+    asked = facts.observed.client_certificate
     side, label = side_of(facts), facts.label
     if asked == "required":
         yield Said("client_certificate_required", side, label)

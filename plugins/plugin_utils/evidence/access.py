@@ -17,7 +17,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instant
 
 def access_entries(visit: Visit, key: str) -> list[Mapping[str, Any]]:
     """The tries of one kind ("default_passwords", "admin_interface")."""
-    return [entry for entry in map(as_mapping, as_list(visit.facts.get(key))) if entry]
+    return [entry for entry in map(as_mapping, as_list(visit.facts.login.get(key))) if entry]
 
 
 def access_place(entry: Mapping[str, Any]) -> str:

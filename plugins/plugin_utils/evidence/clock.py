@@ -13,16 +13,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import Link
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.logins import Logins
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import Visit
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
-    as_list,
-    as_mapping,
-    as_number,
-    clean_text,
-)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.network import Certificate, Sample
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.observed import NOTHING
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import DAY_SECONDS, instant_text
 
 # A cheap quartz drifts by up to 100 parts per million: two readings of one clock, hours apart, part by so much.
@@ -61,19 +56,18 @@ class ClockEstimate:
         return (self.high - self.low) / 2
 
 
-def _intervals(samples: Any, evidence: bool) -> list[tuple[float, float, str]]:
+def _intervals(samples: Iterable[Sample], evidence: bool) -> list[tuple[float, float, str]]:
     found = []
-    for item in as_list(samples):
-        sample = as_mapping(item)
-        offset, uncertainty = as_number(sample.get("offset_seconds")), as_number(sample.get("uncertainty_seconds"))
+    for sample in samples:
+        offset, uncertainty = sample.offset_seconds, sample.uncertainty_seconds
         # A reading that does not say how sure it is can prove nothing.
-        if offset is None or uncertainty is None or uncertainty < 0 or (sample.get("evidence") is True) is not evidence:
+        if offset is None or uncertainty is None or uncertainty < 0 or (sample.evidence is True) is not evidence:
             continue
-        found.append((offset - uncertainty, offset + uncertainty, clean_text(sample.get("source"))))
+        found.append((offset - uncertainty, offset + uncertainty, sample.source))
     return found
 
 
-def estimate_clock(samples: Any, slack: float) -> ClockEstimate | None:
+def estimate_clock(samples: Sequence[Sample], slack: float) -> ClockEstimate | None:
     """One interval from all readings; None without any.
 
     Each reading says "between offset - uncertainty and offset + uncertainty"; where all can be right at once, the
@@ -104,19 +98,23 @@ def believable(estimate: ClockEstimate | None) -> ClockEstimate | None:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one source (None: the network visit) says of the clock, or the `problem` that stands for it."""
+    """What one source (None: the network visit) says of the clock, or the `problem` that stands for it.
+
+    damaged: the places in what it says that could not be read
+    """
 
     source: str | None
     visit: Visit
     estimate: ClockEstimate | None
     problem: Verdict | None = None
+    damaged: tuple[str, ...] = ()
 
 
 def clock_readings(visit: Visit, logins: Logins, policy: Mapping[str, Any]) -> tuple[Reading, ...]:
     """The clock as each source saw it; sources that agree are one reading, the surer for it."""
     slack = policy["clock_agreement_slack"]
-    samples = as_list(as_mapping(visit.facts.get("clock")).get("samples"))
-    network = Reading(None, visit, estimate_clock(samples, slack))
+    samples = visit.facts.clock.samples
+    network = Reading(None, visit, estimate_clock(samples, slack), damaged=visit.facts.damaged_in("clock"))
     if not logins.visits:
         return (network,)
     found: list[Reading] = []
@@ -124,14 +122,14 @@ def clock_readings(visit: Visit, logins: Logins, policy: Mapping[str, Any]) -> t
         if answer.problem is not None or answer.at is None:
             found.append(Reading(answer.source, visit, None, answer.problem))
             continue
-        own = as_list(answer.data.get("samples"))
-        seen = Visit({}, answer.at, "clock_sample_missing")
-        reading = Reading(answer.source, seen, estimate_clock(own, slack))
+        own = answer.data.samples
+        seen = Visit(NOTHING, answer.at, "clock_sample_missing")
+        reading = Reading(answer.source, seen, estimate_clock(own, slack), damaged=answer.damaged)
         if visit.at is not None and believable(network.estimate) and believable(reading.estimate):
             apart = abs((answer.at - visit.at).total_seconds())
             both = estimate_clock([*samples, *own], slack + _DRIFT * apart)
             if both is not None and both.agree:
-                return (replace(reading, estimate=both),)
+                return (replace(reading, estimate=both, damaged=(*network.damaged, *reading.damaged)),)
         found.append(reading)
     return (*found, network) if visit.at is None else (network, *found)
 
@@ -154,7 +152,7 @@ def zone_seconds(estimate: ClockEstimate, tolerance: float) -> int | None:
     return abs(nearest)
 
 
-def device_sees(estimate: ClockEstimate, link: Link, now: float) -> str | None:
+def device_sees(estimate: ClockEstimate, link: Certificate, now: float) -> str | None:
     """What the device's own clock makes of a certificate: valid, expired or not_yet_valid; None without dates."""
     if link.not_before is None or link.not_after is None:
         return None
@@ -164,7 +162,7 @@ def device_sees(estimate: ClockEstimate, link: Link, now: float) -> str | None:
     return "not_yet_valid" if device_now < link.not_before.timestamp() else "valid"
 
 
-def device_clock(estimate: ClockEstimate | None, link: Link, now: datetime) -> dict[str, Any] | None:
+def device_clock(estimate: ClockEstimate | None, link: Certificate, now: datetime) -> dict[str, Any] | None:
     """How the device's clock sees a certificate, for a finding's `observed`; None where the clock is not known."""
     if estimate is None:
         return None
@@ -183,7 +181,9 @@ def moment_text(seconds: float) -> str | None:
         return None
 
 
-def clock_effect(estimate: ClockEstimate, certificates: Iterable[tuple[str, Link]], now: datetime) -> dict[str, Any]:
+def clock_effect(
+    estimate: ClockEstimate, certificates: Iterable[tuple[str, Certificate]], now: datetime
+) -> dict[str, Any]:
     """What this offset does to the validation of the certificates that the device presents or must check.
 
     `certificates` are (endpoint label, certificate). Only those that are valid in truth count: of the others the
@@ -198,7 +198,7 @@ def clock_effect(estimate: ClockEstimate, certificates: Iterable[tuple[str, Link
     """
     present = now.timestamp()
     device_low, device_high = present + estimate.low, present + estimate.high
-    first_end: tuple[float, str, Link] | None = None
+    first_end: tuple[float, str, Certificate] | None = None
     margin: float | None = None
     for label, link in certificates:
         if link.not_before is None or link.not_after is None:
@@ -234,7 +234,7 @@ def clock_effect(estimate: ClockEstimate, certificates: Iterable[tuple[str, Link
     return {"state": "holds", "margin_seconds": round(max(margin, 0.0), 3)}
 
 
-def _which(label: str, link: Link) -> dict[str, Any]:
+def _which(label: str, link: Certificate) -> dict[str, Any]:
     return {
         "endpoint": label,
         **link.identity(),

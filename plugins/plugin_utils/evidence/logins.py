@@ -21,6 +21,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visit
     device_visit,
     newest,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.observed import Observation
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_mapping, clean_text
 
 LOGIN_SOURCES = ("gateway", "appliance")
@@ -48,12 +49,13 @@ _STATUS_REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One subset as one login told it: `data`, or else the `problem` that stands for it."""
+    """One subset as one login told it: `data`, and what of it could not be read; else the `problem` instead of it."""
 
     source: str | None
     at: datetime | None
     data: Any
     problem: Verdict | None
+    damaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +83,12 @@ class Logins:
 
 
 def _answer(source: str, visit: Visit, subset: str) -> Answer:
-    state = as_mapping(as_mapping(visit.facts.get("subsets")).get(subset))
-    data = visit.facts.get(subset)
+    state = as_mapping(as_mapping(visit.facts.login.get("subsets")).get(subset))
+    data = visit.facts.login.get(subset)
     status = state.get("status", "not_asked" if data is None else "ok")
     if status == "ok" and isinstance(data, _SHAPES[subset]):
-        return Answer(source, visit.at, data, None)
+        read = getattr(visit.facts, subset, data)
+        return Answer(source, visit.at, read, None, visit.facts.damaged_in(subset))
     if visit.aborted and not state:
         return Answer(source, visit.at, None, Verdict("visit_aborted", dict(visit.context), source=source))
     reason = _STATUS_REASONS.get(status, "login_subset_failed") if isinstance(status, str) else "login_subset_failed"
@@ -93,9 +96,7 @@ def _answer(source: str, visit: Visit, subset: str) -> Answer:
     return Answer(source, visit.at, None, Verdict(reason, observed, source=source))
 
 
-def device_logins(
-    observations: Iterable[Mapping[str, Any]], device: str, policy: Mapping[str, Any], now: datetime
-) -> Logins:
+def device_logins(observations: Iterable[Observation], device: str, policy: Mapping[str, Any], now: datetime) -> Logins:
     """The logins on `device` among its observations."""
     usable: list[tuple[str, Visit]] = []
     problem: tuple[str, Visit] | None = None
@@ -115,12 +116,12 @@ def device_logins(
 
 
 def device_access(
-    observations: Iterable[Mapping[str, Any]], device: str, policy: Mapping[str, Any], now: datetime
+    observations: Iterable[Observation], device: str, policy: Mapping[str, Any], now: datetime
 ) -> tuple[Visit | None, Verdict]:
     """The access check of `device`, and the verdict where there is none that counts."""
     told = list(observations)
     # A later run that tried nothing (the device was in use) does not hide what an earlier one found.
-    tried = [entry for entry in told if entry.get("outcome") in ("observed", "aborted")]
+    tried = [entry for entry in told if entry.outcome in ("observed", "aborted")]
     observation = newest(tried, device, ACCESS_SOURCE) or newest(told, device, ACCESS_SOURCE)
     if observation is None:
         return None, Verdict("access_not_checked")

@@ -9,44 +9,38 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import newest, observed_at, unusable
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_list, as_mapping, clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import newest, unusable
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.observed import Observation
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_mapping, clean_text
 
 #: Endpoint outcomes that the device itself gave. A refusal, a reset or silence may as well be a firewall's.
 _ANSWERED = frozenset({"tls", "not_tls", "starttls_refused", "starttls_unavailable"})
 
 
 def counting(
-    observations: Sequence[Mapping[str, Any]], device: str, policy: Mapping[str, Any], now: datetime
-) -> list[Mapping[str, Any]]:
+    observations: Sequence[Observation], device: str, policy: Mapping[str, Any], now: datetime
+) -> list[Observation]:
     """The newest observation of each source, where it is neither too old nor undated."""
-    sources = dict.fromkeys(str(item.get("source", "network")) for item in observations)
+    sources = dict.fromkeys(item.source for item in observations)
     found = (newest(observations, device, source) for source in sources)
-    return [item for item in found if item is not None and unusable(observed_at(item), policy, now) is None]
+    return [item for item in found if item is not None and unusable(item.at, policy, now) is None]
 
 
-def was_seen(counted: Sequence[Mapping[str, Any]]) -> bool:
+def was_seen(counted: Sequence[Observation]) -> bool:
     """Whether the device answered, to a visit or to a login."""
-    return any(
-        _answered(item) if item.get("source", "network") == "network" else item.get("outcome") == "observed"
-        for item in counted
-    )
+    return any(_answered(item) if item.source == "network" else item.outcome == "observed" for item in counted)
 
 
-def _answered(visit: Mapping[str, Any]) -> bool:
-    endpoints = [as_mapping(item) for item in as_list(visit.get("endpoints"))]
-    states = set(as_mapping(visit.get("ports")).values())
-    if any(item.get("outcome") in _ANSWERED for item in endpoints) or "open" in states:
+def _answered(visit: Observation) -> bool:
+    states = set(visit.ports.values())
+    if any(item.outcome in _ANSWERED for item in visit.endpoints) or "open" in states:
         return True
     # Of a device that serves nothing, refused connections are all that there is to see.
-    return bool(as_mapping(visit.get("clock")).get("samples")) or (not endpoints and "closed" in states)
+    return bool(visit.clock.samples) or (not visit.endpoints and "closed" in states)
 
 
-def firmware(counted: Sequence[Mapping[str, Any]]) -> str | None:
+def firmware(counted: Sequence[Observation]) -> str | None:
     """The firmware's version, as the latest login that could read it tells it."""
-    told = [
-        (str(item.get("finished_at") or item.get("started_at")), as_mapping(item.get("system")).get("firmware"))
-        for item in counted
-    ]
-    found = [(at, text) for at, text in told if isinstance(text, str) and text.strip()]
-    return clean_text(max(found, key=lambda item: item[0])[1].strip()) if found else None
+    told = [(item.at, as_mapping(item.login.get("system")).get("firmware")) for item in counted]
+    found = [(at, text) for at, text in told if at is not None and isinstance(text, str) and text.strip()]
+    return clean_text(max(found)[1].strip()) if found else None

@@ -36,12 +36,11 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visit
     newest_network,
     peer_visit,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.observed import Observation, read_observations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
     MAX_ITEMS,
     as_list,
     as_mapping,
-    clean_text,
-    clean_texts,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import (
     CLIENT,
@@ -97,7 +96,8 @@ def from_login(subset: str, judge: Callable[[Subject, Answer], Verdict]) -> Call
         if not subject.logins.visits:
             return [subject.logins.missing]
         return [
-            told.problem or replace(judge(subject, told), source=told.source) for told in subject.logins.answers(subset)
+            told.problem or replace(judge(subject, told), source=told.source, damaged=told.damaged)
+            for told in subject.logins.answers(subset)
         ]
 
     return judge_each
@@ -108,27 +108,23 @@ def from_access(subject: Subject, judge: Callable[[Visit], Verdict]) -> Verdict:
     return subject.no_access if subject.access is None else replace(judge(subject.access), source=ACCESS_SOURCE)
 
 
-def _address(seen: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Of a device whose name leads to several addresses: the one that this endpoint was seen at."""
-    return {} if seen is None or seen.get("address") is None else {"address": seen["address"]}
-
-
 def _own_facts(device: Mapping[str, Any], visit: Visit) -> tuple[EndpointFacts, ...]:
     """The declared endpoints; what was visited, where the card does not speak of endpoints at all."""
-    declared = device.get("endpoints")
-    if declared is None:
-        declared = visit.facts.get("endpoints")
+    declared: list[tuple[Any, Any]] = [(seen.port, seen.service) for seen in visit.facts.endpoints]
+    if device.get("endpoints") is not None:
+        entries = map(as_mapping, as_list(device["endpoints"]))
+        declared = [(entry.get("port"), entry.get("service")) for entry in entries]
     names = declared_names(device)
     found: list[EndpointFacts] = []
-    for item in as_list(declared):
-        entry = as_mapping(item)
-        port, service = entry.get("port"), entry.get("service")
+    for port, service in declared:
         for seen in endpoints_seen(visit, port, service) or (None,):
             # Two services on one port are one endpoint, under the name of the first.
             if seen is None or not any(seen is facts.seen for facts in found):
-                place = {"service": service or (seen or {}).get("service"), "port": port, **_address(seen)}
+                place = {"service": service, "port": port}
+                if seen is not None:
+                    place = {"service": service or seen.service, "port": port, "address": seen.address}
                 found.append(endpoint_facts(place_label(ENDPOINT, place), names, visit, seen, peer=False))
-        for address in clean_texts(visit.facts.get("addresses_not_visited")):
+        for address in visit.facts.addresses_not_visited:
             label = place_label(ENDPOINT, {"service": service, "port": port, "address": address})
             found.append(EndpointFacts(label, False, names, None, "address_not_visited", dict(visit.context)))
     if found:
@@ -140,14 +136,14 @@ def _own_facts(device: Mapping[str, Any], visit: Visit) -> tuple[EndpointFacts, 
 
 
 def _peer_facts(
-    device: Mapping[str, Any], observations: Iterable[Mapping[str, Any]], policy: Mapping[str, Any], now: datetime
+    device: Mapping[str, Any], observations: Iterable[Observation], policy: Mapping[str, Any], now: datetime
 ) -> tuple[EndpointFacts, ...]:
     found = []
     for item in as_list(device.get("peers")):
         peer = as_mapping(item)
         visit = peer_visit(newest_network(observations, peer_key(peer)), policy, now)
         for seen in endpoints_seen(visit, peer.get("port"), None) or (None,):
-            address = f"@{clean_text(seen['address'])}" if seen and seen.get("address") else ""
+            address = f"@{seen.address}" if seen is not None and seen.address else ""
             label = place_label(PEER, peer) + address
             found.append(endpoint_facts(label, declared_names(peer), visit, seen, peer=True))
     return tuple(found)
@@ -166,21 +162,27 @@ def _file_facts(logins: Logins) -> tuple[EndpointFacts, ...]:
                 missing = EndpointFacts(label, False, (), None, told.problem.reason, told.problem.observed)
                 found.setdefault(label, replace(missing, source=told.source))
             continue
-        for entry in map(as_mapping, told.data[:MAX_ITEMS]):
-            if isinstance(entry.get("path"), str) and entry["path"]:
-                label = place_label(CLIENT if entry.get("role") == "client" else FILE, entry)
+        for entry in told.data[:MAX_ITEMS]:
+            if entry.path:
+                label = place_label(CLIENT if entry.role == "client" else FILE, {"path": entry.path})
                 facts = file_facts(label, entry, told.source, told.at)
                 # One file that two services name is as exposed as the worse of its keys.
                 if label not in found or (facts.key_exposed and not found[label].key_exposed):
                     found[label] = facts
+            elif entry.damaged:
+                label = place_label(FILE, {"path": "*"})
+                observed = {"damaged": [*entry.damaged, *told.damaged]}
+                found[label] = EndpointFacts(
+                    label, False, (), None, "observation_damaged", observed, source=told.source
+                )
     return tuple(found.values())
 
 
 def subject_of(
-    device: Mapping[str, Any], observations: Iterable[Mapping[str, Any]], policy: Mapping[str, Any], now: datetime
+    device: Mapping[str, Any], observations: Iterable[Any], policy: Mapping[str, Any], now: datetime
 ) -> Subject:
     """What counts of a device's observations (and of its peers'), as of `now`."""
-    seen = [item for item in observations if isinstance(item, Mapping)]
+    seen = read_observations(observations)
     name = str(device["name"])
     visit = device_visit(device, newest_network(seen, name), policy, now)
     logins = device_logins(seen, name, policy, now)

@@ -13,7 +13,8 @@ from typing import Any
 class Verdict:
     """`reason` is a name of the checklist's table; `observed` and `expected` are JSON-safe; `due` a date (ISO).
 
-    source: which kind of observation answered; None for the one that the check usually comes from
+    source:  which kind of observation answered; None for the one that the check usually comes from
+    damaged: the places in that observation that could not be read: no pass rests on the rest of it
     """
 
     reason: str
@@ -21,3 +22,4 @@ class Verdict:
     expected: dict[str, Any] = field(default_factory=dict)
     due: str | None = None
     source: str | None = None
+    damaged: tuple[str, ...] = ()

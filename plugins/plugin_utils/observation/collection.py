@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, BinaryIO, NoReturn
 
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.observed import Observation, read_observation
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import PEER_PREFIX, peer_key
 
 SCHEMA_VERSION = 1
@@ -54,7 +55,7 @@ class Observations:
         self._devices = devices
         self._files: list[tuple[str, BinaryIO]] = []
         self._places: dict[str, dict[tuple[str, str], _Place]] = {}
-        self._peers: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
+        self._peers: OrderedDict[str, list[Observation]] = OrderedDict()
         self.strangers: set[str] = set()
 
     def __enter__(self) -> Observations:
@@ -138,7 +139,7 @@ class Observations:
 
     # -- handing out
 
-    def of(self, device: str) -> list[dict[str, Any]]:
+    def of(self, device: str) -> list[Observation]:
         """Return the latest observations of one device, one per source and vantage, oldest first."""
         places = self._places.get(device)
         if not places:
@@ -148,7 +149,7 @@ class Observations:
         ordered = sorted(places.items(), key=lambda item: (item[1].moment, item[0]))
         return [self._read(device, place) for _key, place in ordered]
 
-    def of_peer(self, address: object, port: object) -> list[dict[str, Any]]:
+    def of_peer(self, address: object, port: object) -> list[Observation]:
         """Return the latest observations of a server that devices depend on. They are shared: only read them."""
         name = peer_key({"address": address, "port": port})
         held = self._peers.get(name)
@@ -161,9 +162,9 @@ class Observations:
             self._peers.move_to_end(name)
         return held
 
-    def _read(self, device: str, place: _Place) -> dict[str, Any]:
+    def _read(self, device: str, place: _Place) -> Observation:
         if place.entry is not None:
-            return dict(place.entry)
+            return read_observation(place.entry)
         path, handle = self._files[place.file]
         handle.seek(place.offset)
         try:
@@ -175,7 +176,7 @@ class Observations:
                 f"observations: '{path}' changed while it was read ({_why(error)}); nothing was written: "
                 "wait until the visit is over, then run again."
             ) from None
-        return dict(entry)
+        return read_observation(entry)
 
 
 def _moment(value: object) -> float:

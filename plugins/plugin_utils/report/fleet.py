@@ -20,7 +20,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary
     was_aborted,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.unseen import Breach, Unseen
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import observed_at
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.observed import Observation
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.problems import Problem
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.said import Said, due_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.sheet import SEVERITY_MARKS, VERDICT_MARKS
@@ -134,7 +134,7 @@ class Fleet:
         line: Mapping[str, Any],
         said: Mapping[str, Sequence[Said]],
         file: str,
-        observations: Iterable[Mapping[str, Any]],
+        observations: Iterable[Observation],
     ) -> FleetRow:
         """Count one device and return what is kept of it.
 
@@ -189,15 +189,15 @@ class Fleet:
         self.rows.append(row)
         return row
 
-    def _add_observation(self, observation: Mapping[str, Any]) -> None:
+    def _add_observation(self, observation: Observation) -> None:
         self.observations += 1
-        if observation.get("vantage"):
-            self.vantages.add(visible(observation["vantage"], 100))
+        if observation.vantage:
+            self.vantages.add(visible(observation.vantage, 100))
         for key in _TRAFFIC:
-            amount = observation.get(key)
+            amount = getattr(observation, key)
             if isinstance(amount, int) and 0 <= amount < 10**15:
                 self.traffic[key] += amount
-        moment = observed_at(observation)
+        moment = observation.at
         if moment is not None:
             self._start = moment if self._start is None else min(self._start, moment)
             self._end = moment if self._end is None else max(self._end, moment)

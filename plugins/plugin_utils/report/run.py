@@ -26,6 +26,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.summary
     summarize_device,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.seen import counting, firmware, was_seen
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.observed import Observation
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.collection import Observations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attestations import Attestations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.problems import Problem
@@ -187,9 +188,7 @@ def _write_device(
     return line
 
 
-def _judge(
-    card: Mapping[str, Any], seen: Iterable[Mapping[str, Any]], rules: Rules, fleet: Fleet
-) -> list[dict[str, Any]]:
+def _judge(card: Mapping[str, Any], seen: Iterable[Observation], rules: Rules, fleet: Fleet) -> list[dict[str, Any]]:
     """Assess one device; one that cannot be judged must not take the whole fleet's report with it."""
     try:
         return assess_device(card, seen, rules.policy, rules.now, rules.attestations, rules.waivers)

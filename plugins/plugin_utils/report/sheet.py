@@ -12,13 +12,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.observed import Observation
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.request import request_to_it
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.said import Said, due_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.sheet_certificates import (
     Certificate,
     certificates_seen,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.values import is_amount, traffic, value_rows
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.values import (
+    TRAFFIC,
+    is_amount,
+    traffic,
+    value_rows,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import SEVERITIES
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_mapping
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
@@ -139,8 +145,8 @@ def sheet_view(
     card: Mapping[str, Any],
     row: Mapping[str, Any],
     said: Sequence[Said],
-    observations: Sequence[Mapping[str, Any]],
-    peers: Sequence[tuple[str, Mapping[str, Any]]],
+    observations: Sequence[Observation],
+    peers: Sequence[tuple[str, Observation]],
     policy: Mapping[str, Any],
     now: datetime,
     words: Words,
@@ -211,18 +217,17 @@ def _facts(card: Mapping[str, Any], firmware: str | None, words: Words) -> list[
     return [(words[key], visible(value, 200)) for key, value in facts if value]
 
 
-def _alert(card: Mapping[str, Any], observations: Sequence[Mapping[str, Any]], words: Words) -> Alert | None:
+def _alert(card: Mapping[str, Any], observations: Sequence[Observation], words: Words) -> Alert | None:
     if card.get("invalid"):
         return Alert(words["alert_skipped"], words["alert_text"]["inventory_invalid"], visible(card["invalid"], 400))
     if not observations:
         return Alert(words["alert_none"], words["alert_text"]["not_observed"], "")
-    visits = (observation for observation in observations if observation.get("source") in (None, "network"))
-    outcomes = {str(observation.get("outcome")): observation for observation in visits}
+    outcomes = {observation.outcome: observation for observation in observations if observation.source == "network"}
     for outcome in ("aborted", "unreachable", "skipped"):
         if outcome in outcomes:
-            reason = str(outcomes[outcome].get("reason") or "")
+            reason = outcomes[outcome].reason or ""
             text = words["alert_text"].get(reason) or visible(reason, 200) or words["alert_text"]["not_observed"]
-            return Alert(words[f"alert_{outcome}"], text, visible(outcomes[outcome].get("detail"), 400))
+            return Alert(words[f"alert_{outcome}"], text, visible(outcomes[outcome].detail, 400))
     return None
 
 
@@ -290,19 +295,19 @@ def _passed(group: Sequence[Told]) -> Passed:
     return Passed(said.check, _where(group), said.message)
 
 
-def _vantage(observation: Mapping[str, Any]) -> str:
+def _vantage(observation: Observation) -> str:
     """The host as the inventory names it, and as it names itself where that differs."""
-    name, host = visible(observation.get("vantage"), 120), visible(observation.get("vantage_host"), 120)
+    name, host = visible(observation.vantage, 120), visible(observation.vantage_host, 120)
     return f"{name} ({host})" if host and host != name else name
 
 
-def _visit(observation: Mapping[str, Any], words: Words) -> list[tuple[str, str]]:
-    source = observation.get("source") or "network"
+def _visit(observation: Observation, words: Words) -> list[tuple[str, str]]:
     facts = [
-        (words["visit_seen"], words.date_time(observation.get("started_at") or observation.get("finished_at"))),
+        (words["visit_seen"], words.date_time(observation.started_at or observation.finished_at)),
         (words["visit_from"], _vantage(observation)),
-        (words["visit_source"], labels.source_label(source, words.language)),
+        (words["visit_source"], labels.source_label(observation.source, words.language)),
     ]
-    if is_amount(observation.get("connections")):
-        facts.append((words["visit_traffic"], traffic(observation, words, "visit_traffic_text")))
+    if is_amount(observation.connections):
+        amounts = {key: getattr(observation, key) for key in TRAFFIC}
+        facts.append((words["visit_traffic"], traffic(amounts, words, "visit_traffic_text")))
     return [(label, visible(text)) for label, text in facts if text]

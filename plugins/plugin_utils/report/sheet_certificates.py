@@ -6,17 +6,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.certificate_validity import renewal_windows
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.network import Certificate as Seen
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.observed import Observation
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.said import place_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.values import SHOWN, listed
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_list, as_mapping
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import (
     DAY_SECONDS,
     has_no_end,
-    parse_instant,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import (
     CLIENT,
@@ -30,6 +31,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases 
 
 # Annex 1 item 1 (plan) and section 4.1 (the warning that a device should give), whatever the lifetime.
 LITERAL_DAYS = (90, 30)
+_NOTHING = Seen()
 _DAY = timedelta(days=1)
 
 
@@ -44,19 +46,19 @@ class Certificate(NamedTuple):
 
 
 def certificates_seen(
-    observations: Iterable[Mapping[str, Any]],
-    peers: Iterable[tuple[str, Mapping[str, Any]]],
+    observations: Iterable[Observation],
+    peers: Iterable[tuple[str, Observation]],
     policy: Mapping[str, Any],
     now: datetime,
     words: Words,
 ) -> list[Certificate]:
     """The leaf certificates seen, each once, with all the places that present it."""
-    seen: dict[str, tuple[Mapping[str, Any], int, list[str]]] = {}
+    seen: dict[str, tuple[Seen, int, list[str]]] = {}
     for label, observation in [*(("", observation) for observation in observations), *peers]:
         for place, chain in _chains(observation):
-            if not chain or not isinstance(chain[0], Mapping):
+            if not chain or chain[0] == _NOTHING:
                 continue
-            key = str(chain[0].get("fingerprint_sha256") or label or place)
+            key = chain[0].fingerprint_sha256 or label or place
             places = seen.setdefault(key, (chain[0], len(chain), []))[2]
             text = place_text(label or place, words.language)
             if text not in places:
@@ -64,29 +66,27 @@ def certificates_seen(
     return [_certificate(leaf, size, places, policy, now, words) for leaf, size, places in list(seen.values())[:SHOWN]]
 
 
-def _chains(observation: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
+def _chains(observation: Observation) -> Iterator[tuple[str, tuple[Seen, ...]]]:
     """Where an observation saw certificates: endpoints of the network, files of a login."""
-    for entry in map(as_mapping, as_list(observation.get("endpoints"))):
-        yield place_label(ENDPOINT, entry), as_list(entry.get("chain"))
-    for entry in map(as_mapping, as_list(observation.get("certificate_files"))):
-        yield place_label(CLIENT if entry.get("role") == "client" else FILE, entry), as_list(entry.get("chain"))
+    for seen in observation.endpoints:
+        place = {"service": seen.service, "port": seen.port, "address": seen.address}
+        yield place_label(ENDPOINT, place), seen.chain
+    for file in observation.certificate_files:
+        yield place_label(CLIENT if file.role == "client" else FILE, {"path": file.path}), file.chain
 
 
 def _certificate(
-    leaf: Mapping[str, Any],
+    leaf: Seen,
     chain_length: int,
     places: Sequence[str],
     policy: Mapping[str, Any],
     now: datetime,
     words: Words,
 ) -> Certificate:
-    subject = visible(leaf.get("subject"), 300)
-    title = visible(leaf.get("common_name"), 200) or subject or words["none"]
-    start, end = parse_instant(leaf.get("not_before")), parse_instant(leaf.get("not_after"))
-    names = leaf.get("names")
-    covered: list[str] = []
-    if isinstance(names, Mapping):
-        covered = [visible(name, 120) for kind in ("dns", "ip") for name in as_list(names.get(kind))]
+    subject = visible(leaf.subject, 300)
+    title = visible(leaf.common_name, 200) or subject or words["none"]
+    start, end = leaf.not_before, leaf.not_after
+    covered = [visible(name, 120) for name in (*leaf.names.dns, *leaf.names.ip)]
     until = ""
     if has_no_end(end):
         until = labels.until_text(end, words.language)
@@ -96,18 +96,18 @@ def _certificate(
         ("cert_until", until),
         ("cert_from", words.date_time(start) if start else ""),
         ("cert_subject", subject),
-        ("cert_issuer", visible(leaf.get("issuer"), 300)),
+        ("cert_issuer", visible(leaf.issuer, 300)),
         ("cert_names", listed(covered, words, ", ") if covered else ""),
-        ("cert_key", labels.key_text(leaf["key"], words.language) if isinstance(leaf.get("key"), Mapping) else ""),
-        ("cert_signature", visible(leaf.get("signature_algorithm"), 80)),
-        ("cert_serial", visible(leaf.get("serial_number"), 80)),
-        ("cert_fingerprint", visible(leaf.get("fingerprint_sha256"), 100)),
+        ("cert_key", labels.key_text(asdict(leaf.key), words.language) if leaf.key.type else ""),
+        ("cert_signature", visible(leaf.signature_algorithm, 80)),
+        ("cert_serial", visible(leaf.serial_number, 80)),
+        ("cert_fingerprint", visible(leaf.fingerprint_sha256, 100)),
         ("cert_chain", words.count(words["cert_count"], chain_length)),
     )
     return Certificate(
         title,
         words.fill("cert_on", where=", ".join(places[:SHOWN])),
-        visible(leaf.get("error"), 300),
+        visible(leaf.error, 300),
         [(words[label], text) for label, text in facts if text],
         _windows(start, end, policy, now, words) if start and end and not has_no_end(end) else [],
     )

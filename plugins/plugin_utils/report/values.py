@@ -112,7 +112,7 @@ def is_amount(value: object) -> bool:
 
 def traffic(amounts: Mapping[str, Any], words: Words, text: str) -> str:
     """Return how much was asked of a device (or of all): connections and bytes."""
-    n = {key: amounts[key] if is_amount(amounts.get(key)) else 0 for key in _TRAFFIC}
+    n = {key: amounts[key] if is_amount(amounts.get(key)) else 0 for key in TRAFFIC}
     return words.fill(
         text,
         connections=words.number(n["connections"]),
@@ -121,4 +121,4 @@ def traffic(amounts: Mapping[str, Any], words: Words, text: str) -> str:
     )
 
 
-_TRAFFIC = ("connections", "bytes_sent", "bytes_received")
+TRAFFIC = ("connections", "bytes_sent", "bytes_received")

@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.unseen import Unseen
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.seen import counting, firmware, was_seen
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.observed import read_observations
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
 
 NOW = datetime(2026, 11, 22, 18, tzinfo=timezone.utc)
@@ -69,7 +70,7 @@ SAMPLES = {"samples": [{"source": "sntp", "offset_seconds": 0.1}]}
     ],
 )
 def test_what_counts_as_an_answer(observations: list[dict[str, Any]], seen: bool) -> None:
-    assert was_seen(counting(observations, "d", load_policy(), NOW)) is seen
+    assert was_seen(counting(read_observations(observations), "d", load_policy(), NOW)) is seen
 
 
 @pytest.mark.parametrize(
@@ -89,8 +90,8 @@ def test_the_firmware_that_a_login_told(systems: list[tuple[str, str, Any]], tol
     logins = [
         {**LOGIN, "source": source, "finished_at": at, "system": {"firmware": text}} for source, at, text in systems
     ]
-    assert firmware(counting(logins, "d", load_policy(), NOW)) == told
-    assert firmware([{**LOGIN, "system": None}]) is None
+    assert firmware(counting(read_observations(logins), "d", load_policy(), NOW)) == told
+    assert firmware(read_observations([{**LOGIN, "system": None}])) is None
 
 
 # seen (1), not seen (0), not seen but the last time (-1); a vantage, a ward and a criticality each

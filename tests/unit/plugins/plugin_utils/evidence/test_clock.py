@@ -20,8 +20,10 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.clock
     estimate_clock,
     moment_text,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import Link
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import Visit
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.network import Certificate, Clock, Sample
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.observed import Observation
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.shape import read_part
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
 
 NOW = datetime(2026, 11, 22, 18, tzinfo=timezone.utc)
@@ -32,8 +34,14 @@ def reading(offset: Any, uncertainty: Any, evidence: Any = True, source: str = "
     return {"source": source, "offset_seconds": offset, "uncertainty_seconds": uncertainty, "evidence": evidence}
 
 
-def link(start_days: float, end_days: float, name: str = "CN=x") -> Link:
-    return Link({"subject": name}, NOW + timedelta(days=start_days), NOW + timedelta(days=end_days), False)
+def link(start_days: float, end_days: float, name: str = "CN=x") -> Certificate:
+    return Certificate(
+        subject=name, not_before=NOW + timedelta(days=start_days), not_after=NOW + timedelta(days=end_days)
+    )
+
+
+def read(samples: Any) -> tuple[Sample, ...]:
+    return read_part(Clock, {"samples": samples}, []).samples
 
 
 def exactly(offset: float, uncertainty: float = 0.5) -> ClockEstimate:
@@ -65,7 +73,7 @@ def exactly(offset: float, uncertainty: float = 0.5) -> ClockEstimate:
     ],
 )
 def test_readings_add_up(samples: list[Any], expected: tuple[float, float, bool]) -> None:
-    estimate = estimate_clock(samples, 2)
+    estimate = estimate_clock(read(samples), 2)
     assert estimate is not None
     assert (pytest.approx(estimate.low), pytest.approx(estimate.high), estimate.agree) == expected
     assert estimate.evidence
@@ -73,13 +81,13 @@ def test_readings_add_up(samples: list[Any], expected: tuple[float, float, bool]
 
 @pytest.mark.parametrize("samples", [[], None, "x", {}, [reading(True, 1)], [reading(1e300, 1)], [{}]])
 def test_no_reading_no_estimate(samples: Any) -> None:
-    assert estimate_clock(samples, 2) is None
+    assert estimate_clock(read(samples), 2) is None
 
 
 def test_a_hint_is_no_evidence_and_is_told_to_nobody_as_the_devices_clock() -> None:
-    hint = estimate_clock([reading(900, 1, False)], 2)
+    hint = estimate_clock(read([reading(900, 1, False)]), 2)
     assert hint is not None and not hint.evidence and believable(hint) is None
-    assert believable(estimate_clock([reading(0, 1), reading(900, 1)], 2)) is None
+    assert believable(estimate_clock(read([reading(0, 1), reading(900, 1)]), 2)) is None
     assert believable(None) is None
     assert believable(exactly(3)) == exactly(3)
 
@@ -89,7 +97,7 @@ def test_a_hint_is_no_evidence_and_is_told_to_nobody_as_the_devices_clock() -> N
 )
 def test_honest_readings_of_one_clock_agree_and_hold_the_truth(truth: float, errors: list[tuple[float, float]]) -> None:
     samples = [reading(truth + share * size, size) for size, share in errors]
-    estimate = estimate_clock(samples, 0.001)
+    estimate = estimate_clock(read(samples), 0.001)
     assert estimate is not None and estimate.agree
     assert estimate.low - 1e-3 <= truth <= estimate.high + 1e-3
     # More readings never make the answer less sure.
@@ -99,9 +107,9 @@ def test_honest_readings_of_one_clock_agree_and_hold_the_truth(truth: float, err
 @given(offset=st.floats(-1e5, 1e5), uncertainty=st.floats(0, 1e4), tolerance=st.floats(0, 1e4))
 def test_the_tolerance_with_its_uncertainty(offset: float, uncertainty: float, tolerance: float) -> None:
     policy = load_policy({"clock_offset_tolerance": tolerance})
-    estimate = estimate_clock([reading(offset, uncertainty)], 2)
+    estimate = estimate_clock(read([reading(offset, uncertainty)]), 2)
     assert estimate is not None
-    visit = Visit({"x": 1}, NOW, "not_observed")
+    visit = Visit(Observation(), NOW, "not_observed")
     reason = judge_clock(visit, estimate, [], policy, NOW).reason
     if abs(abs(offset) - uncertainty - tolerance) < 1e-6 or abs(abs(offset) + uncertainty - tolerance) < 1e-6:
         return
@@ -136,7 +144,7 @@ def test_the_tolerance_with_its_uncertainty(offset: float, uncertainty: float, t
         (DAY + 60, [link(-10, 100)], {"state": "will_break"}),
     ],
 )
-def test_what_an_offset_does_to_certificates(offset: float, links: list[Link], expected: dict[str, Any]) -> None:
+def test_what_an_offset_does_to_certificates(offset: float, links: list[Certificate], expected: dict[str, Any]) -> None:
     effect = clock_effect(exactly(offset), [("https:443", item) for item in links], NOW)
     assert {key: effect[key] for key in expected} == expected
 

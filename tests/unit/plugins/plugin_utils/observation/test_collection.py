@@ -37,40 +37,50 @@ def lines(path: Path, *entries: Any) -> str:
 def test_the_latest_of_a_device_source_and_vantage_counts(tmp_path: Path) -> None:
     first = lines(
         tmp_path / "a.jsonl",
-        observation("x", "2026-11-22T17:00:00Z", n=1),
-        observation("x", "2026-11-22T18:30:00+02:00", n=2),  # 16:30 UTC
-        observation("x", "2026-11-22T16:00:00Z", vantage="v2", n=3),
+        observation("x", "2026-11-22T17:00:00Z", connections=1),
+        observation("x", "2026-11-22T18:30:00+02:00", connections=2),  # 16:30 UTC
+        observation("x", "2026-11-22T16:00:00Z", vantage="v2", connections=3),
     )
-    second = lines(tmp_path / "b.jsonl", observation("x", "2026-11-21T17:00:00Z", n=4), observation("y", n=5))
+    second = lines(
+        tmp_path / "b.jsonl", observation("x", "2026-11-21T17:00:00Z", connections=4), observation("y", connections=5)
+    )
     with Observations({"x", "y"}) as found:
         found.add_file(first)
         found.add_file(second)
-        assert [entry["n"] for entry in found.of("x")] == [3, 1]
-        assert [entry["n"] for entry in found.of("y")] == [5]
+        assert [entry.connections for entry in found.of("x")] == [3, 1]
+        assert [entry.connections for entry in found.of("y")] == [5]
         assert found.of("z") == []
 
 
 def test_at_the_same_moment_the_later_line_counts_and_no_date_is_the_oldest(tmp_path: Path) -> None:
-    path = lines(tmp_path / "a.jsonl", observation("x", n=1), observation("x", n=2), observation("x", None, n=3))
+    path = lines(
+        tmp_path / "a.jsonl",
+        observation("x", connections=1),
+        observation("x", connections=2),
+        observation("x", None, connections=3),
+    )
     with Observations({"x"}) as found:
         found.add_file(path)
-        assert [entry["n"] for entry in found.of("x")] == [2]
+        assert [entry.connections for entry in found.of("x")] == [2]
 
 
 def test_observations_in_memory_and_in_files_are_one_world(tmp_path: Path) -> None:
     with Observations({"x"}) as found:
-        found.add_file(lines(tmp_path / "a.jsonl", observation("x", n=1)))
-        found.add_entry(observation("x", "2026-11-22T17:00:01Z", n=2), 0)
-        assert [entry["n"] for entry in found.of("x")] == [2]
+        found.add_file(lines(tmp_path / "a.jsonl", observation("x", connections=1)))
+        found.add_entry(observation("x", "2026-11-22T17:00:01Z", connections=2), 0)
+        assert [entry.connections for entry in found.of("x")] == [2]
 
 
 def test_peers_are_found_by_address_and_port_and_strangers_are_counted(tmp_path: Path) -> None:
     path = lines(
-        tmp_path / "a.jsonl", observation("peer:10.0.0.9:2762", n=1), observation("stranger"), observation("x")
+        tmp_path / "a.jsonl",
+        observation("peer:10.0.0.9:2762", connections=1),
+        observation("stranger"),
+        observation("x"),
     )
     with Observations({"x"}) as found:
         found.add_file(path)
-        assert [entry["n"] for entry in found.of_peer("10.0.0.9", 2762)] == [1]
+        assert [entry.connections for entry in found.of_peer("10.0.0.9", 2762)] == [1]
         assert found.of_peer("10.0.0.9", 2762) is found.of_peer("10.0.0.9", 2762)
         assert found.of_peer("10.0.0.8", 2762) == []
         assert found.strangers == {"stranger"}
@@ -78,21 +88,21 @@ def test_peers_are_found_by_address_and_port_and_strangers_are_counted(tmp_path:
 
 def test_few_peers_are_held_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PEERS_HELD", 2)
-    path = lines(tmp_path / "a.jsonl", *(observation(f"peer:10.0.0.{n}:443", n=n) for n in range(5)))
+    path = lines(tmp_path / "a.jsonl", *(observation(f"peer:10.0.0.{n}:443", connections=n) for n in range(5)))
     with Observations(set()) as found:
         found.add_file(path)
         for _round in range(2):
-            assert [found.of_peer(f"10.0.0.{n}", 443)[0]["n"] for n in range(5)] == list(range(5))
+            assert [found.of_peer(f"10.0.0.{n}", 443)[0].connections for n in range(5)] == list(range(5))
         assert len(found._peers) == 2
 
 
 def test_files_as_people_keep_them(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    entries = [json.dumps(observation(name, n=number)) for number, name in enumerate("xyz")]
+    entries = [json.dumps(observation(name, connections=number)) for number, name in enumerate("xyz")]
     path.write_bytes(b"\xef\xbb\xbf" + "\r\n\r\n   \n".join(entries).encode())  # a mark, blank lines, no last line end
     with Observations(set("xyz")) as found:
         found.add_file(str(path))
-        assert [found.of(name)[0]["n"] for name in "xyz"] == [0, 1, 2]
+        assert [found.of(name)[0].connections for name in "xyz"] == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,101 @@
+# Copyright (c) 2026 the biomed.cert_hygiene authors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One observation: what every one begins with, and the parts of each source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.login import CERTIFICATE_FILES, CertificateFile
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.network import Clock, Endpoint
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.shape import (
+    AS_SENT,
+    INSTANT,
+    LONG_TEXT,
+    TEXT,
+    WHOLE,
+    Kind,
+    Malformed,
+    by_name,
+    many,
+    part,
+    read_part,
+    texts,
+    told,
+)
+
+
+def _endpoint(value: Any, damaged: list[str]) -> Endpoint:
+    """One endpoint, which keeps to itself what of it is damaged: the others are judged all the same."""
+    if not isinstance(value, (dict, Mapping)):
+        raise Malformed
+    own: list[str] = []
+    endpoint = read_part(Endpoint, value, own)
+    if endpoint.port is None:
+        damaged.append("port")
+    return replace(endpoint, damaged=tuple(own)) if own else endpoint
+
+
+_ENDPOINTS = many(Kind(_endpoint, {"part": Endpoint}, Endpoint))
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What was seen of one device, when and from where. An empty one tells nothing.
+
+    login:   the parts that a login or an access check tells, as they came
+    damaged: the places in it that could not be read, but for those within an endpoint
+    """
+
+    device: str | None = told(AS_SENT, needed=True)
+    source: str = told(TEXT, needed=True, empty="network")
+    vantage: str | None = told(TEXT, needed=True)
+    vantage_host: str | None = told(TEXT)
+    started_at: datetime | None = told(INSTANT, needed=True)
+    finished_at: datetime | None = told(INSTANT, needed=True)
+    outcome: str | None = told(TEXT, needed=True)
+    reason: str | None = told(TEXT, needed=True)
+    detail: str | None = told(LONG_TEXT, nullable=True)
+    connections: int | None = told(WHOLE)
+    bytes_sent: int | None = told(WHOLE)
+    bytes_received: int | None = told(WHOLE)
+    endpoints: tuple[Endpoint, ...] = told(_ENDPOINTS)
+    ports: Mapping[str, str | None] = told(by_name(TEXT))
+    clock: Clock = told(part(Clock))
+    certificate_files: tuple[CertificateFile, ...] = told(CERTIFICATE_FILES)
+    died_after: str | None = told(TEXT, nullable=True)
+    died_port: int | None = told(WHOLE, nullable=True)
+    addresses_not_visited: tuple[str, ...] = told(texts())
+    login: Mapping[str, Any] = field(default_factory=dict)
+    damaged: tuple[str, ...] = ()
+
+    @property
+    def at(self) -> datetime | None:
+        """When it was finished, else started."""
+        return self.finished_at or self.started_at
+
+    def damaged_in(self, *names: str) -> tuple[str, ...]:
+        """The damaged places that lie in one of these parts ("clock", "endpoints")."""
+        return tuple(place for place in self.damaged if place.partition(".")[0].partition("[")[0] in names)
+
+
+NOTHING = Observation()
+
+
+def read_observation(value: Mapping[str, Any] | Observation) -> Observation:
+    """The observation that plain data (of JSON) tells. Never raises; what was read already is returned as it is."""
+    if isinstance(value, Observation):
+        return value
+    damaged: list[str] = []
+    observation = read_part(Observation, value, damaged)
+    login = {} if observation.source == "network" else value
+    return replace(observation, login=login, damaged=tuple(damaged)) if login or damaged else observation
+
+
+def read_observations(values: Iterable[Any]) -> list[Observation]:
+    """Those among `values` that are observations."""
+    return [read_observation(value) for value in values if isinstance(value, (Mapping, Observation))]
