@@ -64,9 +64,9 @@ def account_plan(
             entries.append((account, reason, _kept(account, reason, leave, login, uid_min, now)))
     closing = {account.name for account, _reason_, kept in entries if kept is None and not account.is_closed(now)}
     if not any(account.opens_root(now) for account in found if account.name not in closing):
-        # Which of them is the one to stay is not ours to choose.
+        # Which of them is the one to stay is not ours to choose; nor is one closed that may be the last.
         entries = [
-            (account, reason, kept or ("last_administrator" if account.opens_root(now) else None))
+            (account, reason, kept or ("last_administrator" if account.may_open_root(now) else None))
             for account, reason, kept in entries
         ]
     return [asdict(_entry(account, reason, kept, leave, now)) for account, reason, kept in entries]
@@ -78,8 +78,8 @@ class _Account:
     uid: int
     password: str
     expires_on: str | None
-    can_login: bool
-    administrator: bool
+    can_login: bool | None
+    administrator: bool | None
 
     @staticmethod
     def of(told: Mapping[str, Any]) -> _Account:
@@ -90,8 +90,8 @@ class _Account:
             uid=uid if isinstance(uid, int) else 0,
             password=str(told.get("password") or "unknown"),
             expires_on=expires_on if isinstance(expires_on, str) else None,
-            can_login=told.get("can_login") is True,
-            administrator=told.get("administrator") is True,
+            can_login=_flag(told.get("can_login")),
+            administrator=_flag(told.get("administrator")),
         )
 
     def _expired(self, now: datetime) -> bool:
@@ -103,8 +103,16 @@ class _Account:
         return self.password == "locked" and self._expired(now)
 
     def opens_root(self, now: datetime) -> bool:
-        """Whether somebody can administer the gateway with it today."""
-        return self.administrator and self.can_login and not self._expired(now)
+        """Whether somebody surely can administer the gateway with it today."""
+        return self.administrator is True and self.can_login is True and not self._expired(now)
+
+    def may_open_root(self, now: datetime) -> bool:
+        """Whether somebody can, or could not be ruled out."""
+        return self.administrator is not False and self.can_login is not False and not self._expired(now)
+
+
+def _flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
 
 
 _Leave = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -143,7 +151,7 @@ def _reason(account: _Account, leave: _Leave, factory: Collection[str], unlisted
     if account.name in factory:
         return "factory"
     # System accounts are on no hospital's list; nobody need be told of each.
-    if unlisted and account.name not in leave and account.can_login:
+    if unlisted and account.name not in leave and account.can_login is True:
         return "unlisted"
     return None
 

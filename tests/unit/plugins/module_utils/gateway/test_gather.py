@@ -154,6 +154,7 @@ def test_who_can_log_in() -> None:
                 },
                 "/etc/shadow": {"text": "root:*:1::::::\ntech:$6$a$b:1::::::\nlocked:!:1::::::\ndaemon:*:1::::::\n"},
                 "/etc/group": {"text": "sudo:x:27:tech\n"},
+                "/etc/sudoers": {"text": "%sudo ALL=(ALL:ALL) ALL\n"},
                 "/admin/.ssh/authorized_keys": {"text": "ssh-ed25519 AAAA admin\n"},
             },
             "privileged": True,

@@ -19,9 +19,7 @@ import pytest
 from unit.gateway_options import OPTIONS
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.accounts import (
-    parse_administrators,
     parse_shadow,
-    parse_sudoers,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.files import (
     config_backup,
@@ -255,7 +253,7 @@ def test_hashes_and_keys_are_blanked_and_read_the_same() -> None:
     assert without_secrets("/var/log/lastlog", b"\x00" * 600) == b"\x00" * 600
 
 
-@pytest.mark.parametrize("path", ["/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-"])
+@pytest.mark.parametrize("path", ["/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/passwd"])
 @pytest.mark.parametrize(
     ("field", "kept"),
     [
@@ -345,24 +343,6 @@ def test_a_long_file_is_cut(tmp_path: Path) -> None:
     long = tmp_path / "long"
     long.write_bytes(b"x" * (9 * 1024 * 1024))
     assert len(Host().read_bytes(str(long)) or b"") == 8 * 1024 * 1024
-
-
-SUDOERS = """\
-# rules
-Defaults\tenv_reset
-User_Alias TEAM = anna, paul
-@includedir /etc/sudoers.d
-root ALL=(ALL:ALL) ALL
-%clinical ALL=(ALL) \\
-    ALL
-tech ALL=(ALL) NOPASSWD: ALL
-"""
-
-
-def test_who_may_become_root() -> None:
-    assert parse_sudoers(SUDOERS) == ["root", "%clinical", "tech"]
-    group = "sudo:x:27:paul\nclinical:x:50:anna,jean\nother:x:51:marie\n"
-    assert parse_administrators(group, parse_sudoers(SUDOERS)) == {"root", "tech", "paul", "anna", "jean"}
 
 
 def test_stunnel_names_the_peer_on_another_line() -> None:

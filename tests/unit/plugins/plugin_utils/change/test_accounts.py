@@ -110,3 +110,24 @@ def test_the_last_administrator_stays() -> None:
 def test_a_list_that_cannot_be_trusted_closes_nobody(listed: Any, options: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         actions([account("acme")], listed, **options)
+
+
+@pytest.mark.parametrize(
+    ("last", "kept"),
+    [
+        ({"administrator": None}, "last_administrator"),
+        ({"administrator": True, "can_login": None}, "last_administrator"),
+        ({"administrator": None, "can_login": None}, "last_administrator"),
+        ({"administrator": False}, None),
+        ({"administrator": None, "can_login": False}, None),
+        ({"administrator": None, "expires_on": "2026-11-01"}, None),
+    ],
+)
+@pytest.mark.parametrize("other", [{"administrator": None}, {"can_login": False}, {"can_login": None}])
+def test_an_account_that_may_be_the_last_administrator_is_kept(
+    last: dict[str, Any], kept: str | None, other: dict[str, Any]
+) -> None:
+    """Rules of sudo that could not be resolved neither make an administrator nor rule one out."""
+    stays = account("tech", **{"administrator": True, **other})
+    plan = account_plan([stays, account("acme", **last)], [ENDED], now=NOW, login=["tech"])
+    assert [(entry["name"], entry["kept"]) for entry in plan] == [("acme", kept)]
