@@ -6,30 +6,47 @@
     .venv/bin/python tools/mutants.py [part of a file's name …]
 
 Which files, by which tests, and which changes make no difference: tests/mutants.yml. Fails below 95 % noticed.
+
+Each change is tried in a fork of this process, which has loaded what the tests import, and by the tests first that ran
+the changed lines: most changes are noticed by the first of them.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import gc
+import importlib
 import os
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "tests" / "mutants.yml"
 ENOUGH = 0.95
-SECONDS = 180
+MEMORY = 4 << 30
+#: Since Python 3.12; without it the tests run in their own order.
+_WATCH: Any = vars(sys).get("monitoring")
+#: What most tests import; nothing of the collection, which differs from fork to fork.
+LOADED = (
+    *("hypothesis", "jinja2", "jsonschema", "xdist.plugin", "ansible.errors", "ansible.plugins.action"),
+    *("cryptography.x509", "cryptography.x509.ocsp", "cryptography.hazmat.primitives.asymmetric.rsa"),
+    *("cryptography.hazmat.primitives.serialization.pkcs12", "multiprocessing.pool", "asyncio", "http.server"),
+)
 _OTHER: dict[type[ast.AST], type[ast.AST]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.And: ast.Or, ast.Or: ast.And,
@@ -39,30 +56,40 @@ _OTHER: dict[type[ast.AST], type[ast.AST]] = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change: `said` is how the table and the report call it, "line as changed"."""
+    """One change: `said` is its line as changed, in the table and in the report; `lines`: those of its statement."""
 
     said: str
     source: str
+    lines: range
 
 
 def mutants_of(source: str) -> Iterator[Mutant]:
     """Every small change of a file, one at a time."""
-    count = sum(1 for _change in _changes(ast.parse(source)))
-    for number in range(count):
+    before = ast.unparse(ast.parse(source)).splitlines()
+    for number, (node, _change) in enumerate(_changes(ast.parse(source))):
         tree = ast.parse(source)
-        before = ast.unparse(tree).splitlines()
-        for position, change in enumerate(_changes(tree)):
+        for position, (_node, change) in enumerate(_changes(tree)):
             if position == number:
                 change()
                 break
         text = ast.unparse(ast.fix_missing_locations(tree))
         line = next((new for old, new in zip(before, text.splitlines(), strict=False) if old != new), None)
         if line is not None:
-            yield Mutant(line.strip(), text)
+            yield Mutant(line.strip(), text, _lines_of(tree, node.lineno))
 
 
-def _changes(tree: ast.AST) -> Iterator[Any]:
-    """What can be changed, each as a function that does it. Texts, types and decorators stay as they are."""
+def _lines_of(tree: ast.AST, line: int) -> range:
+    """The lines of the innermost statement at `line`, without its body."""
+    statements = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
+    inner = max(
+        (node for node in statements if node.lineno <= line <= (node.end_lineno or 0)), key=lambda node: node.lineno
+    )
+    body = getattr(inner, "body", None)
+    return range(inner.lineno, body[0].lineno if body else (inner.end_lineno or line) + 1)
+
+
+def _changes(tree: ast.AST) -> Iterator[tuple[Any, Callable[[], None]]]:
+    """What can be changed: the node, and a function that does it. Texts, types and decorators stay as they are."""
     decorators = [part for node in ast.walk(tree) for part in getattr(node, "decorator_list", ())]
     kept = {id(part) for decorator in decorators for part in ast.walk(decorator)}
     for node in ast.walk(tree):
@@ -71,35 +98,123 @@ def _changes(tree: ast.AST) -> Iterator[Any]:
         if isinstance(node, ast.Compare):
             for place, operator in enumerate(node.ops):
                 if type(operator) in _OTHER:
-                    yield lambda node=node, place=place: node.ops.__setitem__(place, _OTHER[type(node.ops[place])]())
+                    yield node, partial(node.ops.__setitem__, place, _OTHER[type(operator)]())
         elif isinstance(node, (ast.BoolOp, ast.BinOp)) and type(node.op) in _OTHER and not _is_type(node):
-            yield lambda node=node: setattr(node, "op", _OTHER[type(node.op)]())
+            yield node, partial(setattr, node, "op", _OTHER[type(node.op)]())
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-            yield lambda node=node: setattr(node, "operand", ast.UnaryOp(ast.Not(), node.operand))
+            yield node, partial(setattr, node, "operand", ast.UnaryOp(ast.Not(), node.operand))
         elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
-            yield lambda node=node: setattr(node, "value", not node.value)
-        elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            yield lambda node=node: setattr(node, "value", node.value + 1)
+            yield node, partial(setattr, node, "value", not node.value)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
+            yield node, partial(setattr, node, "value", node.value + 1)
         elif isinstance(node, (ast.If, ast.IfExp)):
-            yield lambda node=node: setattr(node, "test", ast.UnaryOp(ast.Not(), node.test))
+            yield node, partial(setattr, node, "test", ast.UnaryOp(ast.Not(), node.test))
 
 
 def _is_type(node: ast.expr) -> bool:
     return isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr)
 
 
-def notices(mutant: Mutant, file: str, tests: list[str], tree: Path) -> bool:
-    """Whether a test fails (or never ends) with this change in `tree`, a copy of the checkout."""
-    path, original = tree / file, (ROOT / file).read_text(encoding="utf-8")
-    path.write_text(mutant.source, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider", "-p", "no:randomly", *tests]
+class Reached:
+    """Asks which tests run which lines of a file; `tests` by line, those that run when the file is loaded by none."""
+
+    def __init__(self, file: Path) -> None:
+        self.file, self.test, self.tests = str(file), "", {}  # type: ignore[var-annotated]
+
+    def pytest_configure(self) -> None:
+        if _WATCH:
+            _WATCH.use_tool_id(_WATCH.COVERAGE_ID, "mutants")
+            _WATCH.register_callback(_WATCH.COVERAGE_ID, _WATCH.events.LINE, self._line)
+            _WATCH.set_events(_WATCH.COVERAGE_ID, _WATCH.events.LINE)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.test = nodeid
+        if _WATCH:
+            _WATCH.restart_events()
+
+    def _line(self, code: Any, line: int) -> object:
+        if self.test and os.path.realpath(code.co_filename) == self.file:
+            self.tests.setdefault(line, set()).add(self.test)
+        return _WATCH.DISABLE
+
+
+class First:
+    """Runs the tests in `names` first."""
+
+    def __init__(self, names: set[str]) -> None:
+        self.names = names
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=lambda item: item.nodeid not in self.names)
+
+
+def _tests(tree: Path, tests: list[str], plugin: object) -> int:
+    """pytest's verdict on the copy `tree`; for a process of its own."""
+    os.chdir(tree)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nothing, number)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    return int(pytest.main(["-qx", "-p", "no:cacheprovider", *tests], plugins=[plugin]))
+
+
+def _forked(seconds: float, work: Callable[[], int]) -> int:
+    """The process that does it; it ends by itself after `seconds`."""
+    pid = os.fork()
+    if pid:
+        return pid
     try:
-        done = subprocess.run(command, cwd=tree, capture_output=True, timeout=SECONDS, check=False)
-    except subprocess.TimeoutExpired:
-        return True
+        os.setsid()
+        signal.alarm(int(seconds) + 1)
+        os._exit(work())
     finally:
-        path.write_text(original, encoding="utf-8")
-    return done.returncode != 0
+        os._exit(1)
+
+
+def reached(file: str, tests: list[str], tree: Path) -> tuple[dict[int, set[str]], float]:
+    """The tests that run each line of the unchanged file, and the seconds that all take. Fails where one fails."""
+    target, began = Reached((tree / file).resolve()), time.monotonic()
+    reader, writer = os.pipe()
+
+    def work() -> int:
+        failed = _tests(tree, tests, target)
+        with os.fdopen(writer, "w", encoding="utf-8") as pipe:
+            yaml.safe_dump({} if failed else {line: sorted(names) for line, names in target.tests.items()}, pipe)
+        return failed
+
+    pid = _forked(600, work)
+    os.close(writer)
+    with os.fdopen(reader, encoding="utf-8") as pipe:
+        found = yaml.load(pipe, yaml.CSafeLoader) or {}
+    if os.waitpid(pid, 0)[1]:
+        raise SystemExit(f"{file}: its tests fail without any change")
+    return {line: set(names) for line, names in found.items()}, time.monotonic() - began
+
+
+def unnoticed(file: str, tests: list[str], mutants: list[Mutant], trees: list[Path]) -> list[Mutant]:
+    """The changes with which no test fails; one that never ends is noticed."""
+    by_line, seconds = reached(file, tests, trees[0])
+    sys.dont_write_bytecode = True
+    free, running, missed = list(trees), {}, set()  # type: ignore[var-annotated]
+    for number, mutant in enumerate([*mutants, *[None] * len(trees)]):
+        if mutant is None or not free:
+            if not running:
+                continue
+            pid, status = os.wait()
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+            done, tree = running.pop(pid)
+            if status == 0:
+                missed.add(done)
+            shutil.copy2(ROOT / file, tree / file)
+            free.append(tree)
+        if mutant is not None:
+            tree = free.pop()
+            (tree / file).write_text(mutant.source, encoding="utf-8")
+            first = First(set().union(*(by_line.get(line, ()) for line in mutant.lines)))
+            running[_forked(20 + 5 * seconds, partial(_tests, tree, tests, first))] = number, tree
+    sys.dont_write_bytecode = False
+    return [mutants[number] for number in sorted(missed)]
 
 
 def main() -> int:
@@ -108,37 +223,26 @@ def main() -> int:
     parser.add_argument("files", nargs="*")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     options = parser.parse_args()
-    noticed = missed = 0
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
-        trees: SimpleQueue[Path] = SimpleQueue()
-        for number in range(options.jobs):
-            trees.put(_copy(Path(folder) / str(number)))
+    for name in LOADED:
+        with suppress(ImportError):
+            importlib.import_module(name)
+    gc.freeze()
+    tried = missed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        trees = [_copy(Path(folder).resolve() / str(number)) for number in range(options.jobs)]
         for file, entry in yaml.safe_load(TABLE.read_text(encoding="utf-8")).items():
             if options.files and not any(part in file for part in options.files):
                 continue
-            same = entry.get("same", {})
-            mutants = [
-                mutant for mutant in mutants_of((ROOT / file).read_text(encoding="utf-8")) if mutant.said not in same
-            ]
-
-            def seen(mutant: Mutant, file: str = file, tests: list[str] = entry["tests"]) -> bool:
-                tree = trees.get()
-                try:
-                    return notices(mutant, file, tests, tree)
-                finally:
-                    trees.put(tree)
-
-            results = list(pool.map(seen, mutants))
-            noticed, missed = noticed + sum(results), missed + results.count(False)
-            print(
-                f"{file}: {sum(results)} noticed, {results.count(False)} not, {len(same)} without a difference",
-                flush=True,
-            )
-            for mutant, found in zip(mutants, results, strict=True):
-                if not found:
-                    print(f"    {mutant.said}", flush=True)
-    share = noticed / ((noticed + missed) or 1)
-    print(f"{noticed} of {noticed + missed} changes noticed ({share:.1%})")
+            same, source = entry.get("same", {}), (ROOT / file).read_text(encoding="utf-8")
+            mutants = [mutant for mutant in mutants_of(source) if mutant.said not in same]
+            left = unnoticed(file, entry["tests"], mutants, trees)
+            tried, missed = tried + len(mutants), missed + len(left)
+            print(f"{file}: {len(mutants) - len(left)} noticed, {len(left)} not, {len(same)} without a difference")
+            for mutant in left:
+                print(f"    {mutant.said}  (line {mutant.lines.start})")
+            sys.stdout.flush()
+    share = (tried - missed) / (tried or 1)
+    print(f"{tried - missed} of {tried} changes noticed ({share:.1%})")
     return 0 if share >= ENOUGH else 1
 
 

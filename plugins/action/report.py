@@ -28,8 +28,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attest
     load_attestation_file,
     load_attestations,
 )
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.files import decode_records
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.problems import Problem, sentence
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.files import decode_records, file_error
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.problems import Problem, RecordError, sentence
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.unheard import strangers
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waivers import load_waiver_file, load_waivers
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.fleet import Fleet
@@ -221,39 +221,34 @@ def _plain(value: Any) -> Any:
         raise ReportError("an option is nested too deeply to be read.") from None
 
 
-def _files_and_entries(
-    name: str, given: Sequence[Any], dest: Destination, language: str
-) -> tuple[list[tuple[str, str]], list[Any]]:
-    """Return (path, text) of the files of a list, and its other entries."""
-    files, entries = [], []
+def _records(name: str, given: Sequence[Any], dest: Destination, language: str) -> tuple[Any, list[Problem]]:
+    """Return the attestations or waivers of files and of the list, and why others are not used.
+
+    None of them stops a run, not even a file that is no list at all: what it was to say is told as not assessed, or as
+    the failure that it is.
+    """
+    load, load_file = _READERS[name]
+    refused: list[Problem] = []
+    found = load([_plain(item) for item in given if not isinstance(item, str)], refused)
     for item in given:
         if not isinstance(item, str):
-            entries.append(_plain(item))
             continue
-        path = os.path.abspath(os.path.expanduser(item))
+        path, shown = os.path.abspath(os.path.expanduser(item)), str(item)
         if dest.holds(path):
             raise ReportError(
                 f"{name}: '{path}' lies inside dest, which is replaced as a whole: copy it elsewhere and name the copy."
             )
         try:
             with open(path, "rb") as file:
-                files.append((str(item), decode_records(file.read(_RECORD_FILE_LIMIT), str(item), language)))
+                text = decode_records(file.read(_RECORD_FILE_LIMIT), shown, language)
+            more, problems = load_file(shown, text, language)
         except OSError as error:
-            raise ReportError(
-                f"{name}: '{path}' cannot be read ({error.strerror}): name a .csv or .yml file."
-            ) from None
-    return files, entries
-
-
-def _records(name: str, given: Sequence[Any], dest: Destination, language: str) -> tuple[Any, list[Problem]]:
-    """Return the attestations or waivers of files and of the list, and why lines of files are not used."""
-    load, load_file = _READERS[name]
-    files, entries = _files_and_entries(name, given, dest, language)
-    found, refused = load(entries), []
-    for path, text in files:
-        more, problems = load_file(path, text, language)
-        found = found.joined(more)
-        refused += problems
+            refused.append(file_error(shown, "unreadable", language, detail=error.strerror).problem)
+        except RecordError as error:
+            refused.append(error.problem)
+        else:
+            found = found.joined(more)
+            refused += problems
     return found, refused
 
 

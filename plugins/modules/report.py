@@ -58,9 +58,9 @@ options:
       - An entry may also be the path of a file of them, C(.yml) (a list) or C(.csv) (with a line of titles, in
         French or English), such as C(attestations-to-fill.csv) of an earlier report, filled in and kept outside
         O(dest).
-      - A line of a file that cannot be used, or that speaks of a device, check or endpoint that does not exist, is left
-        out, with a warning that names it, here and in the report. One whose C(until) is past leaves its point not
-        assessed. Of several in force, one that is C(fail) counts.
+      - What cannot be used (an entry, a line of a file, a whole file), or speaks of a device, check or endpoint that does
+        not exist, is left out, with a warning that names it, here and in the report; it never stops a run.
+      - One whose C(until) is past leaves its point not assessed. Of several in force, one that is C(fail) counts.
     type: list
     elements: raw
     default: []
@@ -68,7 +68,8 @@ options:
     description:
       - Failures that are accepted for a time. Each has C(check), C(device) or C(group) (of the inventory), C(reason),
         C(justification), C(approver), C(until), and optionally C(endpoint).
-      - An entry may also be the path of a C(.yml) or C(.csv) file of them.
+      - An entry may also be the path of a C(.yml) or C(.csv) file of them. What cannot be used is left out and told, as
+        with O(attestations); its failure stays one.
       - Of several in force, the one that ends first counts.
       - A waived failure stays visible and counts apart. Another reason of the same check is a failure again.
     type: list

@@ -11,6 +11,7 @@ import functools
 from typing import Any
 from unittest import mock
 
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.certificate_trust import TRUST_FAILURES
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust import ocsp as trust_ocsp
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust import revocation
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.judge import TrustJudge
@@ -89,19 +90,7 @@ def _sound_bodies() -> frozenset[bytes]:
     return frozenset(parse_certificate(der).tbs for der in ders)
 
 
-_STATUSES = {
-    "trusted",
-    "self_signed",
-    "unknown_authority",
-    "incomplete_chain",
-    "expired_in_chain",
-    "not_yet_valid_in_chain",
-    "bad_signature",
-    "revoked",
-    "purpose_not_server",
-    "some_clients_refuse",
-    "not_assessed",
-}
+_STATUSES = {"trusted", "not_assessed", *TRUST_FAILURES}
 
 
 @target("chain", DER_TOKENS, seeds=("chain",))

@@ -69,7 +69,8 @@ def test_findings_fail_the_run_when_asked_with_the_devices_named(audit: Audit, t
 def test_a_closed_firewall_is_no_green_night(audit: Audit, hospital: Hospital) -> None:
     run = audit("--limit", "bed-002,pump-002,ct-001")
     assert run.status != 0
-    assert "too many devices were not seen" in run.said() and "Devices not seen: 2 of 3" in run.said()
+    assert "too many devices were not seen: bed-002, pump-002." in run.said()
+    assert "with the sheet of each device" in run.said() and "Devices not seen: 2 of 3" in run.said()
     assert run.summary()["totals"]["unseen"] == {"consented": 3, "not_seen": 2, "seen_last_time": None}
     # All of a vantage, whatever the share of all.
     lonely = audit("--limit", "bed-002", report_language="fr", audit_policy={"fail_when_unseen": {"all": 1}})

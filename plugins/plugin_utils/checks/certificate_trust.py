@@ -11,7 +11,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpo
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
 
-_TRUST_FAILURES = (
+#: The verdicts of trust/judge.py that are failures; beside them there are trusted and not_assessed.
+TRUST_FAILURES = (
     "self_signed",
     "unknown_authority",
     "incomplete_chain",
@@ -52,7 +53,7 @@ def judge_trust(facts: EndpointFacts, now: datetime) -> Verdict:
         if trust.revocation.asked is True and trust.revocation.status != "good":
             return Verdict("revocation_undetermined", {**observed, "detail": trust.revocation.detail}, expected)
         return Verdict("trusted", observed, expected)
-    if status in _TRUST_FAILURES:
+    if status in TRUST_FAILURES:
         return Verdict(status, observed, expected)
     if trust.cause == "no_anchors" or (trust.cause is None and "trust anchor" in trust.detail):
         return Verdict("trust_anchors_missing", observed, expected)

@@ -124,16 +124,17 @@ def _grouped(found: Iterable[Attestation]) -> Attestations:
     return Attestations({key: _ordered(group) for key, group in groups.items()})
 
 
-def load_attestations(entries: Any) -> Attestations:
+def load_attestations(entries: Any, refused: list[Problem] | None = None) -> Attestations:
     """Read a list of {check, device, result, by, on, until, endpoint?, note?}.
 
     A result of "not_applicable" needs its note.
     A date stands for the whole day (UTC). ValueError names the position and the field of a malformed entry.
+    Where there is a list of the `refused`, it is told there, and the others count.
     What was read already is returned as it is, so that a fleet reads its list once.
     """
     if isinstance(entries, Attestations):
         return entries
-    return _grouped(_attestation(entry) for entry in read_entries("attestations", entries, _REQUIRED, _OPTIONAL))
+    return _grouped(read_entries("attestations", entries, _REQUIRED, _OPTIONAL, _attestation, refused))
 
 
 def load_attestation_file(path: str, text: str, language: str = "en") -> tuple[Attestations, list[Problem]]:

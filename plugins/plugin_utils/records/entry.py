@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.problems import (
     Problem,
@@ -23,6 +23,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible
 
 # A date with a year of two digits: read nowhere but in a French spreadsheet (see files.py).
 _SHORT_YEAR = re.compile(r"\d{1,2}[/.-]\d{1,2}[/.-]\d{2}", re.ASCII)
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +97,31 @@ class Where:
         return Problem("", place=self.place, line=self.line).where("en")
 
 
-def read_entries(name: str, entries: Any, required: Sequence[str], optional: Sequence[str]) -> list[Entry]:
-    """The entries of a list, each a mapping with all required fields and no unknown one; else ValueError."""
+def read_entries(
+    name: str,
+    entries: Any,
+    required: Sequence[str],
+    optional: Sequence[str],
+    make: Callable[[Entry], Made],
+    refused: list[Problem] | None = None,
+) -> list[Made]:
+    """What `make` makes of each entry of a list, a mapping with all required fields and no unknown one.
+
+    ValueError for an entry that cannot be used; where there is a list of the `refused`, it is told there instead.
+    """
     if entries is None:
         return []
     if not isinstance(entries, (list, tuple)):
         raise ValueError(f"{name}: a list is needed, not {type(entries).__name__}")
-    return [read_entry(Where(f"{name}[{index}]"), data, required, optional) for index, data in enumerate(entries)]
+    found = []
+    for index, data in enumerate(entries):
+        try:
+            found.append(make(read_entry(Where(f"{name}[{index}]"), data, required, optional)))
+        except RecordError as error:
+            if refused is None:
+                raise
+            refused.append(error.problem)
+    return found
 
 
 def read_entry(where: Where, data: Any, required: Sequence[str], optional: Sequence[str]) -> Entry:

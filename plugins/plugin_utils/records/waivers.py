@@ -130,15 +130,16 @@ def _grouped(found: Iterable[Waiver]) -> Waivers:
     )
 
 
-def load_waivers(entries: Any) -> Waivers:
+def load_waivers(entries: Any, refused: list[Problem] | None = None) -> Waivers:
     """Read a list of {check, device or group, reason, justification, approver, until, endpoint?}.
 
     A date includes the whole day (UTC). ValueError names the position and the field of a malformed entry: a waiver
-    with a misspelt reason would otherwise be dropped in silence. What was read already is returned as it is.
+    with a misspelt reason would otherwise be dropped in silence. Where there is a list of the `refused`, it is told
+    there, and the others count. What was read already is returned as it is.
     """
     if isinstance(entries, Waivers):
         return entries
-    return _grouped(_waiver(entry) for entry in read_entries("waivers", entries, _REQUIRED, _OPTIONAL))
+    return _grouped(read_entries("waivers", entries, _REQUIRED, _OPTIONAL, _waiver, refused))
 
 
 def load_waiver_file(path: str, text: str, language: str = "en") -> tuple[Waivers, list[Problem]]:

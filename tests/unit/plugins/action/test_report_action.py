@@ -307,8 +307,6 @@ BAD = [
     ({"observations": [{"device": ""}]}, r"observations\[0\] is not a readable observation"),
     ({"observations": ["report/o.jsonl"]}, r"lies inside dest"),
     ({"policy": {"plan_dayz": 3}}, r"plan_dayz"),
-    ({"waivers": [{"check": "x"}]}, r"waivers\[0\]"),
-    ({"attestations": [{"check": "x"}]}, r"attestations\[0\]"),
     ({"now": "yesterday"}, r"now: 'yesterday' is not a date"),
     ({"mode": "{{ 416 }}"}, r"mode: '416' is not usable: quote it"),
     ({"mode": "0666"}, r"only the owner may write"),
@@ -378,9 +376,41 @@ def test_attestations_and_waivers_may_be_files(tmp_path: Path) -> None:
     assert b"echo-004;time_zone;" in sheet and b"echo-004;label;" not in sheet
 
     # The sheet of a report is replaced with it: what was filled in must lie elsewhere.
-    inside = {"attestations": ["report/fr/attestations-to-fill.csv"], "dest": "report"}
-    missing, table = {"waivers": ["waivers.toml"]}, {"attestations": ["hosts.yml"]}
-    results, _said = play.run([inside, missing, table])
-    assert "lies inside dest" in results[0]["msg"]
-    assert "cannot be read" in results[1]["msg"]
-    assert "a list is needed" in results[2]["msg"]
+    [inside], _said = play.run([{"attestations": ["report/fr/attestations-to-fill.csv"], "dest": "report"}])
+    assert "lies inside dest" in inside["msg"]
+
+
+def test_no_record_and_no_file_of_records_stops_a_run(tmp_path: Path) -> None:
+    play = Play(tmp_path / "play")
+    waiver = {"check": "tls_versions", "device": "echo-004", "reason": "plaintext_service", "justification": "spare",
+              "approver": "RSSI", "until": "2026-12-31"}  # fmt: skip
+    files = {
+        "table.yml": (b"echo-004: pass\n", "list_needed"),
+        "text.yml": (b"just a note", "list_needed"),
+        "twice.yml": (b"waivers: []\nattestations: []\nwaivers: []\nattestations: []\n", "field_twice"),
+        "broken.yml": (b"{open", "not_yaml"),
+        "deep.yml": (b"[" * 100_000, "not_yaml"),
+        "empty.csv": (b"", "empty"),
+        "empty.yml": (b"", "empty"),
+        "book.csv": (b"PK\x03\x04", "workbook"),
+        "picture.csv": (b"\x89PNG\0\0", "not_text"),
+        "titles.csv": (b"a;b\n1;2\n", "columns_missing"),
+        "list.toml": (b"", "ending"),
+    }
+    for name, (data, _reason) in files.items():
+        (play.folder / name).write_bytes(data)
+    (play.folder / "folder.yml").mkdir()
+    wanted = [*(reason for _data, reason in files.values()), "unreadable", "unreadable"]
+    entries = [*files, "folder.yml", "missing.yml"]
+    bad = [{"check": "x"}, 7, None, [waiver]]
+    [result], said = play.run(
+        [{"waivers": [*entries, waiver, *bad], "attestations": entries, "language": "en", "dest": "report"}]
+    )
+    assert result["failed"] is False, result
+    assert result["totals"]["findings"]["waived"] == 1, "the one that can be used counts"
+    listed = ["field_missing", "mapping_needed", "mapping_needed", "mapping_needed"]
+    assert [item["reason"] for item in result["records_unused"]] == wanted + listed + wanted
+    said = re.sub(r"\s+", " ", said)
+    assert "Not used: table.yml: a list is needed, or a list under the key 'attestations'" in said
+    missing = next(item["en"] for item in result["records_unused"] if item["where"] == "missing.yml")
+    assert missing.startswith("missing.yml: the file cannot be read (No such file or directory): check its path")

@@ -66,7 +66,7 @@ def test_records_of_nobody_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
               "approver": "a", "until": "2027-01-01"}  # fmt: skip
     cards = [{**DEVICES[0], "groups": ["imaging", None]}, {"name": "x", "groups": 7}]
     assess([], cards, attestations=[{**attestation, "device": "echo-04"}], waivers=[waiver], now=NOW)
-    assert [re.sub(".*not used: ", "", text) for text in told] == [
+    assert [re.sub(".*Not used: ", "", text) for text in told] == [
         "attestations[0].device: no device is called 'echo-04'; did you mean echo-004?",
         "waivers[0].group: no group is called 'imagin'; did you mean imaging?",
     ]

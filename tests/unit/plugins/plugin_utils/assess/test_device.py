@@ -30,8 +30,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy i
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.messages import finding_actions, finding_message
 
 NOW = datetime(2026, 11, 22, 18, tzinfo=timezone.utc)
-LOGINS = yaml.safe_load(Path(__file__).with_name("login_observations.yml").read_text(encoding="utf-8"))
-ROWS = yaml.safe_load(Path(__file__).with_name("assess_rows.yml").read_text(encoding="utf-8"))
+LOGINS = yaml.load(Path(__file__).with_name("login_observations.yml").read_text(encoding="utf-8"), yaml.CSafeLoader)
+ROWS = yaml.load(Path(__file__).with_name("assess_rows.yml").read_text(encoding="utf-8"), yaml.CSafeLoader)
 KEYS = {
     "check", "device", "endpoint", "status", "severity", "reason", "observed", "expected", "owner", "due", "source",
     "references",

@@ -145,7 +145,9 @@ def test_an_empty_list_has_nothing_to_say(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "\n \n", "\ufeff"])
 def test_an_empty_yaml_file_is_told_and_stops_nothing(text: str) -> None:
     found, problems = load_attestation_file("site.yml", text, "fr")
-    assert list(found) == [] and [str(problem) for problem in problems] == ["site.yml\u00a0: le fichier est vide"]
+    assert list(found) == [] and [str(problem) for problem in problems] == [
+        "site.yml\u00a0: le fichier est vide\u00a0: le remplir, ou ne plus le nommer"
+    ]
 
 
 # --- what comes of it ---

@@ -23,6 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.certificate_trust import TRUST_FAILURES
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.client_rules import REFUSED_BY
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.judge import TrustJudge
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import signatures
@@ -62,6 +63,10 @@ STATUSES = {
         "search_limit",
     },
 }
+
+
+def test_the_check_knows_every_failure() -> None:
+    assert set(STATUSES) == {"trusted", "not_assessed", *TRUST_FAILURES}
 
 
 def well_formed(verdict: dict[str, Any]) -> bool:
