@@ -58,8 +58,8 @@ options:
       - An entry may also be the path of a file of them, C(.yml) (a list) or C(.csv) (with a line of titles, in
         French or English), such as C(attestations-to-fill.csv) of an earlier report, filled in and kept outside
         O(dest).
-      - What cannot be used (an entry, a line of a file, a whole file), or speaks of a device, check or endpoint that does
-        not exist, is left out, with a warning that names it, here and in the report; it never stops a run.
+      - What cannot be used (an entry, a line of a file, a whole file), or speaks of a device, check or endpoint that
+        does not exist, is left out, with a warning that names it, here and in the report; it never stops a run.
       - One whose C(until) is past leaves its point not assessed. Of several in force, one that is C(fail) counts.
     type: list
     elements: raw
