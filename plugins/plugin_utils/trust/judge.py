@@ -132,7 +132,8 @@ class TrustJudge:
           some_clients_refuse     the keys of client_rules.REFUSED_BY; `clients` names those that refuse
           not_assessed            no_anchors | no_chain | leaf_unreadable | link_unreadable | algorithm_unsupported |
                                   critical_extension | name_constraints_unsupported | purpose (not for a TLS client) |
-                                  chain_order (an authority's certificate comes first) | search_limit
+                                  chain_order (an authority's certificate comes first) | search_limit |
+                                  must_staple (whether the server sends the OCSP answer that it must was not seen)
         anchor      subject of the anchor that the path leads to, or None
         link        subject of the certificate at fault, the name of the missing issuer for incomplete_chain and
                     unknown_authority, or None

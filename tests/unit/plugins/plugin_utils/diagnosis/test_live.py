@@ -395,7 +395,7 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, str, str, str | None]]] = {
         {"peer": {"trust": {**UNTRUSTED, "status": "purpose_not_server", "link": "CN=x"}}},
         ("unknown", "purpose_not_server", "peer", SERVER),
     ),
-    "a staple is missing": (
+    "some clients refuse": (
         {"peer": {"trust": {**UNTRUSTED, "status": "some_clients_refuse", "clients": ["GnuTLS"]}}},
         ("unknown", "some_clients_refuse", "peer", SERVER),
     ),
