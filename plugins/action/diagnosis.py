@@ -31,6 +31,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.co
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.folder import Preview, look_at
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.run import LANGUAGES
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.staging import Staging
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.told import unread_problems
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import load_policy
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import peer_key
 
@@ -78,7 +79,7 @@ class ActionModule(ActionBase):
             raise ValueError(f"device: {card['invalid']}")
         live = diagnose_live(
             card,
-            _observations(card, options["observations"]),
+            _observations(card, options["observations"], language),
             _plain(options["path"]),
             load_policy(options["policy"]),
             now,
@@ -118,7 +119,7 @@ def _message(options: Mapping[str, Any], language: str) -> dict[str, Any] | None
     return None if text in (None, "", []) else diagnose_input(text)
 
 
-def _observations(card: Mapping[str, Any], sources: Sequence[Any]) -> list[Observation]:
+def _observations(card: Mapping[str, Any], sources: Sequence[Any], language: str) -> list[Observation]:
     """What files and lists hold of the device and its peers."""
     names = {card["name"], *map(peer_key, card["peers"])}
     found: list[Observation] = []
@@ -128,6 +129,9 @@ def _observations(card: Mapping[str, Any], sources: Sequence[Any]) -> list[Obser
                 observations.add_file(os.path.abspath(os.path.expanduser(source)))
             else:
                 observations.add_entry(_plain(source), position)
+        observations.require_any()
+        for problem in unread_problems(observations.unread, language):
+            display.warning(problem.text(language))
         for name in sorted(names):
             found += observations.of(name)
     return found

@@ -123,6 +123,7 @@ class ActionModule(ActionBase):
         checking = bool(self._task.check_mode)
         with Observations(set(names)) as observations:
             self._read(options["observations"], observations, dest)
+            observations.require_any()
             with (Preview if checking else Staging)(dest, mode) as out:
                 fleet = build_report(
                     _cards(names, given, hostvars, now),

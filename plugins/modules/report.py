@@ -32,7 +32,9 @@ options:
         O(biomed.cert_hygiene.device_probe#module:dest) of a visit), as observations themselves, or both.
       - The latest observation of a device, source and vantage counts.
       - A relative path starts at the folder that C(ansible-playbook) was started in. Files must lie outside O(dest).
-      - A line that cannot be read stops the run before anything is written.
+      - A line that cannot be read is named, as a warning and in the report, and stops nothing. Where it still tells
+        whose it is, that device is V(not_assessed). Where nothing at all can be read it is an error, and nothing is
+        written.
     type: list
     elements: raw
     required: true
@@ -225,7 +227,8 @@ policy_weakened:
   sample: [{key: min_rsa_bits, value: 1024, limit: 2048}]
   version_added: "1.0.0"
 records_unused:
-  description: Attestations and waivers that count for nothing, each with its place and why, in both languages.
+  description:
+    - Observations, attestations and waivers that count for nothing, each with its place and why, in both languages.
   returned: success
   type: list
   elements: dict

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.network import Endpoint
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.observed import NOTHING, Observation
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.observed import NOTHING, UNREADABLE, Observation
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text
 
@@ -45,13 +45,18 @@ def newest_network(observations: Iterable[Observation], device: str) -> Observat
 
 
 def newest(observations: Iterable[Observation], device: str, source: str) -> Observation | None:
-    """The latest observation of `device` from `source`; one without a readable date only where there is no other."""
+    """The latest observation of `device` from `source`; one without a readable date only where there is no other.
+
+    One that could not be read, and tells no date, may be the latest.
+    """
     best: Observation | None = None
     best_at: datetime | None = None
     for observation in observations:
         if observation.device != device or observation.source != source:
             continue
         at = observation.at
+        if observation.outcome == UNREADABLE and at is None:
+            return observation
         if best is None or (at is not None and (best_at is None or at >= best_at)):
             best, best_at = observation, at
     return best
@@ -89,6 +94,8 @@ def device_visit(
         )
     at = observation.at
     context = _context(observation, at)
+    if observation.outcome == UNREADABLE:
+        return Visit(NOTHING, None, "observation_damaged", {**context, "damaged": [context.get("detail", "")]})
     lapsed = unusable(at, policy, now)
     if lapsed:
         return Visit(NOTHING, None, lapsed, context)

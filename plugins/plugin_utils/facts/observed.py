@@ -28,6 +28,9 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.shape im
     told,
 )
 
+#: The outcome of an observation that stands for one that could not be read; its detail says where and why.
+UNREADABLE = "unreadable"
+
 
 def _endpoint(value: Any, damaged: list[str]) -> Endpoint:
     """One endpoint, which keeps to itself what of it is damaged: the others are judged all the same."""

@@ -5,24 +5,34 @@
 
 Observation files (one JSON object a line) are read once to learn where each observation lies; an
 observation is read again when its device's turn comes. The latest one of a device, source and vantage
-counts. A line that cannot be read stops everything: a report must not be silently poorer than its input.
+counts. A line that cannot be read stands for an observation that tells nothing: it is named, and its device is not
+assessed. The others are, whatever became of one line.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from collections import OrderedDict
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, BinaryIO, NoReturn
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.observed import Observation, read_observation
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.observed import (
+    UNREADABLE,
+    Observation,
+    read_observation,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import PEER_PREFIX, peer_key
 
 SCHEMA_VERSION = 1
 _LINE_LIMIT = 16 * 1024 * 1024
 _PEERS_HELD = 512
+#: Of a line that cannot be read: how much is looked at for whose it is. Ours begin with that.
+_HEAD = 4096
+_KNOWN_KEYS = re.compile(r'(?<!\\)"(device|source|vantage|finished_at)"\s*:\s*("(?:[^"\\]|\\.)*")')
 
 
 class ObservationError(ValueError):
@@ -38,6 +48,16 @@ class _Place:
     offset: int = 0
     length: int = 0
     entry: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An observation that could not be read: in which file and line (None: handed over directly), whose, and why."""
+
+    place: str
+    line: int | None
+    device: str | None
+    why: str
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -57,6 +77,8 @@ class Observations:
         self._places: dict[str, dict[tuple[str, str], _Place]] = {}
         self._peers: OrderedDict[str, list[Observation]] = OrderedDict()
         self.strangers: set[str] = set()
+        self.unread: list[Unread] = []
+        self._readable = False
 
     def __enter__(self) -> Observations:
         return self
@@ -70,7 +92,7 @@ class Observations:
     def add_file(self, path: str) -> None:
         """Index one file of observations.
 
-        :raises ObservationError: the file or one of its lines cannot be read
+        :raises ObservationError: the file cannot be read
         """
         try:
             handle = open(path, "rb")  # noqa: SIM115 -- closed by __exit__
@@ -88,29 +110,63 @@ class Observations:
                 line_number += 1
                 length = len(line)
                 if length > _LINE_LIMIT:
-                    raise ValueError(f"longer than {_LINE_LIMIT // 2**20} MiB")
-                if not line.isspace():
-                    self._note(self._parse(line, first=line_number == 1), number, offset, length)
+                    self._leave_out(path, line_number, _told(line), f"longer than {_LINE_LIMIT // 2**20} MiB")
+                    while line and not line.endswith(b"\n"):
+                        line = handle.readline(_LINE_LIMIT)
+                        length += len(line)
+                elif not line.isspace():
+                    self._add_line(line, number, line_number, offset)
                 offset += length
         except OSError as error:
             raise ObservationError(
                 f"observations: '{path}' cannot be read ({error.strerror}): name a file of observations, one a line."
             ) from None
+
+    def _add_line(self, line: bytes, number: int, line_number: int, offset: int) -> None:
+        told: Mapping[str, Any] | None = None
+        try:
+            told = self._parse(line, first=line_number == 1)
+            self._note(told, number, offset, len(line))
         except (ValueError, RecursionError) as error:
-            raise ObservationError(
-                f"observations: '{path}', line {line_number} is not a readable observation ({_why(error)}); "
-                "nothing was written: run the visit again, or remove that line."
-            ) from None
+            self._leave_out(self._files[number][0], line_number, _told(line) if told is None else told, _why(error))
 
     def add_entry(self, entry: Mapping[str, Any], position: int) -> None:
         """Take one observation that was handed over directly (plain data, as read from JSON)."""
         try:
             self._note(entry, -1, 0, 0)
         except ValueError as error:
+            self._leave_out(f"observations[{position}]", None, entry, _why(error))
+
+    def require_any(self) -> None:
+        """Stop where nothing at all could be read: that is no report of devices, but the wrong file.
+
+        :raises ObservationError: it names the first place
+        """
+        if self.unread and not self._readable and not self._places:
+            first = self.unread[0]
+            where = first.place if first.line is None else f"'{first.place}', line {first.line}"
             raise ObservationError(
-                f"observations[{position}] is not a readable observation ({_why(error)}); nothing was written: "
-                "hand over what device_probe returned, or the path of its file."
-            ) from None
+                f"observations: {where} is not a readable observation ({first.why}), nor is anything else; nothing was "
+                "written: name the files that a visit wrote (its 'dest')."
+            )
+
+    def _leave_out(self, place: str, line: int | None, told: Mapping[str, Any], why: str) -> None:
+        """Note an observation that cannot be read; where it tells whose it is, it stands for that device's latest."""
+        device = told.get("device")
+        device = device if isinstance(device, str) and device else None
+        self.unread.append(Unread(place, line, device, why))
+        if device is None or not (device in self._devices or device.startswith(PEER_PREFIX)):
+            return
+        where = place if line is None else f"{place}, {line}"
+        entry = {key: told.get(key) for key in ("device", "source", "vantage")}
+        entry.update(outcome=UNREADABLE, detail=f"{where}: {why}")
+        try:
+            moment = _moment(told.get("finished_at"))
+            entry["finished_at"] = told.get("finished_at")
+        except ValueError:
+            moment = float("-inf")
+        # Without a date it may be the latest.
+        self._place(device, entry, _Place(moment if moment > float("-inf") else float("inf"), entry=entry))
 
     @staticmethod
     def _parse(line: bytes, first: bool) -> Mapping[str, Any]:
@@ -127,15 +183,19 @@ class Observations:
         device = entry.get("device")
         if not isinstance(device, str) or not device:
             raise ValueError("no 'device'")
-        key = (str(entry.get("source") or "network"), str(entry.get("vantage") or ""))
         moment = _moment(entry.get("finished_at") or entry.get("started_at"))
+        self._readable = True
         if device not in self._devices and not device.startswith(PEER_PREFIX):
             self.strangers.add(device)
             return
+        self._place(device, entry, _Place(moment, file, offset, length, entry if file < 0 else None))
+
+    def _place(self, device: str, entry: Mapping[str, Any], place: _Place) -> None:
+        key = (str(entry.get("source") or "network"), str(entry.get("vantage") or ""))
         places = self._places.setdefault(device, {})
         former = places.get(key)
-        if former is None or moment >= former.moment:
-            places[key] = _Place(moment, file, offset, length, entry if file < 0 else None)
+        if former is None or place.moment >= former.moment:
+            places[key] = place
 
     # -- handing out
 
@@ -190,6 +250,15 @@ def _moment(value: object) -> float:
         raise ValueError("a time is not text")
     moment = datetime.fromisoformat(value)
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+
+
+def _told(line: bytes) -> dict[str, Any]:
+    """Whose observation a line is that cannot be read, from where and when, as far as its beginning tells."""
+    found: dict[str, Any] = {}
+    for key, value in _KNOWN_KEYS.findall(line[:_HEAD].decode("utf-8", "replace")):
+        with contextlib.suppress(ValueError):
+            found.setdefault(key, json.loads(value))
+    return found
 
 
 def _why(error: BaseException) -> str:

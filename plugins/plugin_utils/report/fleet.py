@@ -112,6 +112,7 @@ class Fleet:
         self.weakened = weakened(policy)
         self.unseen = Unseen()
         self.unused = list(unused)
+        self.unread = False
         self.rows: list[FleetRow] = []
         self.totals = empty_totals()
         self.vantages: set[str] = set()
@@ -343,6 +344,7 @@ class Fleet:
             "unseen": unseen_texts(self.unseen, words),
             "breaches": breach_texts(self.breaches(), words),
             "unused": unused_texts(self.unused, words),
+            "unused_title": words["unused_title_unread" if self.unread else "unused_title"],
         }
 
     def page_rows(self, words: Words) -> Iterator[PageRow] | None:

@@ -47,7 +47,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.html im
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.said import say_all
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.sheet import sheet_view
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.told import weakened_texts
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.told import unread_problems, weakened_texts
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.places import PEER, place_label
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
@@ -129,7 +129,9 @@ def build_report(
     :raises FaultError: too many devices could not be judged
     """
     languages = LANGUAGES[language]
-    fleet = Fleet(languages, rules.now, rules.policy, rules.unused)
+    unread = unread_problems(observations.unread, languages[0] if len(languages) == 1 else "en")
+    fleet = Fleet(languages, rules.now, rules.policy, (*rules.unused, *unread))
+    fleet.unread = bool(unread)
     unheard = Unheard(rules.attestations, rules.waivers, rules.now)
     seen_before = former.seen_before(rules.now) if former else {}
     with ExitStack() as stack:

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.assess.unseen import Breach, Unseen
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.collection import Unread
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.problems import Problem
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.report.values import listed, policy_value
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.policy import describe_policy
@@ -68,6 +69,14 @@ def _group_name(breach: Breach, words: Words) -> str:
     if breach.group == "criticality":
         return labels.criticality_label(breach.name, words.language)
     return visible(breach.name, 100)
+
+
+def unread_problems(unread: Iterable[Unread], language: str) -> list[Problem]:
+    """A sentence for each observation that could not be read."""
+    return [
+        Problem("row_unreadable", {"detail": one.why}, place=one.place, line=one.line, language=language)
+        for one in unread
+    ]
 
 
 def unused_texts(unused: Sequence[Problem], words: Words) -> list[str]:

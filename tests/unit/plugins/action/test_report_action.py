@@ -316,7 +316,7 @@ BAD = [
     ({"dest": "documents"}, r"nothing was touched"),
     ({"dest": "play.yml"}, r"is a file"),
     ({"dest": "link"}, r"symbolic link"),
-    ({"observations": ["broken.jsonl"]}, r"broken\.jsonl', line 2 .*nothing was written: run the visit again"),
+    ({"observations": ["broken.jsonl"]}, r"broken\.jsonl', line 1 is not .*nothing was written: name the files"),
 ]
 
 
@@ -324,7 +324,7 @@ def test_what_cannot_be_used_is_said_in_one_sentence_and_nothing_is_written(play
     (play.folder / "documents").mkdir()
     (play.folder / "documents" / "mine.txt").write_text("mine")
     (play.folder / "link").symlink_to(play.folder / "documents")
-    (play.folder / "broken.jsonl").write_text(json.dumps(observation()) + '\n{"device": "echo-0')
+    (play.folder / "broken.jsonl").write_text("- hosts: all\n  tasks: []\n")
     results, _output = play.run([options for options, _said in BAD])
     for (options, said), result in zip(BAD, results, strict=True):
         assert result.get("failed") is True, options

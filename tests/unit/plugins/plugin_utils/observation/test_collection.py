@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the biomed.cert_hygiene authors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finding a device's observations in files: the latest counts, and a line that cannot be read stops everything."""
+"""Finding a device's observations in files: the latest counts, and a line that cannot be read is named."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.observed import UNREADABLE
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation import collection as module
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.observation.collection import (
     ObservationError,
@@ -106,42 +107,78 @@ def test_files_as_people_keep_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "why"),
+    ("line", "device", "why"),
     [
-        ('{"device": "x"', "column"),
-        ("[1]", "not a JSON object"),
-        ("nonsense", "column"),
-        ('{"source": "network"}', "no 'device'"),
-        ('{"device": ""}', "no 'device'"),
-        ('{"device": ["x"]}', "no 'device'"),
-        ('{"device": "x", "schema_version": 2}', "schema_version 2"),
-        ('{"device": "x", "finished_at": "yesterday"}', "isoformat"),
-        ('{"device": "x", "finished_at": 12}', "a time is not text"),
-        ('{"device": "x", "n": NaN}', "NaN is not JSON"),
-        ('{"device": "x", "n": -Infinity}', "Infinity is not JSON"),
-        ("[" * 100_000, "nested too deeply"),
+        ('{"device": "x"', "x", "column"),
+        ('{"schema_version":1,"device":"x","source":"network","vantage":"v1","started', "x", "column"),
+        ("[1]", None, "not a JSON object"),
+        ("nonsense", None, "column"),
+        ('{"source": "network"}', None, "no 'device'"),
+        ('{"device": ""}', None, "no 'device'"),
+        ('{"device": ["x"]}', None, "no 'device'"),
+        ('{"device": "x", "schema_version": 2}', "x", "schema_version 2"),
+        ('{"device": "x", "finished_at": "yesterday"}', "x", "isoformat"),
+        ('{"device": "x", "finished_at": 12}', "x", "a time is not text"),
+        ('{"device": "x", "connections": NaN}', "x", "NaN is not JSON"),
+        ('{"device": "x", "connections": -Infinity}', "x", "Infinity is not JSON"),
+        ('{"detail": "\\"device\\": \\"x\\"", "device": "y", ', "y", "column"),
+        ("[" * 100_000, None, "nested too deeply"),
     ],
 )
-def test_a_broken_line_is_named_with_the_way_out(tmp_path: Path, line: str, why: str) -> None:
-    path = lines(tmp_path / "a.jsonl", observation("x"), "", line)
-    with Observations({"x"}) as found, pytest.raises(ObservationError) as error:
+def test_a_broken_line_is_named_and_stops_nothing(tmp_path: Path, line: str, device: str | None, why: str) -> None:
+    path = lines(tmp_path / "a.jsonl", observation("x", connections=1), "", line, observation("z", connections=9))
+    with Observations({"x", "y", "z"}) as found:
         found.add_file(path)
-    text = str(error.value)
-    assert f"'{path}', line 3" in text
-    assert why in text
-    assert "run the visit again, or remove that line" in text
-    assert "\n" not in text
+        found.require_any()
+        [unread] = found.unread
+        assert (unread.place, unread.line, unread.device) == (path, 3, device)
+        assert why in unread.why and "\n" not in unread.why
+        # It may be the latest of its device: an earlier one does not speak for it. The others are not touched.
+        outcomes = {name: [entry.outcome for entry in found.of(name)] for name in ("x", "y", "z")}
+        assert UNREADABLE in outcomes[device] if device else outcomes == {"x": [None], "y": [], "z": [None]}
+        assert found.of("z")[0].connections == 9
+
+
+def test_a_broken_line_with_its_date_is_followed_by_a_later_one(tmp_path: Path) -> None:
+    torn = json.dumps(observation("x", "2026-11-22T17:00:00Z"))[:-1]
+    for later, expected in (("2026-11-22T18:00:00Z", None), ("2026-11-22T16:00:00Z", UNREADABLE)):
+        with Observations({"x"}) as found:
+            found.add_file(lines(tmp_path / "a.jsonl", torn, observation("x", later)))
+            assert [entry.outcome for entry in found.of("x")] == [expected]
 
 
 def test_a_line_that_is_not_text_or_has_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.jsonl"
-    path.write_bytes(b'{"device": "\xff"}\n')
-    with Observations({"x"}) as found, pytest.raises(ObservationError, match=r"line 1 .*not UTF-8"):
+    whole = json.dumps(observation("z", connections=9)).encode()
+    path.write_bytes(b'{"device": "x\xff"}\n' + whole)
+    with Observations({"z"}) as found:
         found.add_file(str(path))
+        assert found.unread[0].why == "not UTF-8"
+        assert found.of("z")[0].connections == 9
     monkeypatch.setattr(module, "_LINE_LIMIT", 1000)
-    path.write_bytes(b" " * 2000)
+    path.write_bytes(b'{"device": "x", "detail": "' + b"a" * 5000 + b'"}\n' + whole)
+    with Observations({"x", "z"}) as found:
+        found.add_file(str(path))
+        assert (found.unread[0].line, found.unread[0].device) == (1, "x")
+        assert "longer than" in found.unread[0].why
+        assert found.of("z")[0].connections == 9
+    path.write_bytes(b" " * 5000)
     with Observations({"x"}) as found, pytest.raises(ObservationError, match=r"line 1 .*longer than"):
         found.add_file(str(path))
+        found.require_any()
+
+
+@pytest.mark.parametrize("rest", [b"", b"nonsense\n", b"- hosts: all\n  tasks: []\n"])
+def test_where_nothing_can_be_read_it_is_the_wrong_file(tmp_path: Path, rest: bytes) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(rest)
+    with Observations({"x"}) as found:
+        found.add_file(str(path))
+        if not rest:
+            found.require_any()
+            return
+        with pytest.raises(ObservationError, match=rf"'{path}', line 1 is not a readable observation"):
+            found.require_any()
 
 
 def test_a_file_that_is_not_there_or_a_folder(tmp_path: Path) -> None:
@@ -160,5 +197,10 @@ def test_a_file_that_changes_meanwhile_is_not_misread(tmp_path: Path) -> None:
 
 
 def test_an_entry_in_memory_is_checked_too() -> None:
-    with Observations({"x"}) as found, pytest.raises(ObservationError, match=r"observations\[3\]"):
-        found.add_entry({"n": 1}, 3)
+    with Observations({"x"}) as found:
+        found.add_entry({"connections": 1}, 3)
+        with pytest.raises(ObservationError, match=r"observations\[3\]"):
+            found.require_any()
+        found.add_entry({"device": "x", "schema_version": 9}, 4)
+        found.require_any()
+        assert [entry.outcome for entry in found.of("x")] == [UNREADABLE]

@@ -121,6 +121,26 @@ def test_what_does_not_apply_has_its_place_on_the_sheet(tmp_path: Path) -> None:
         assert "a;label;" not in to_fill and "a;cmms_record;" in to_fill
 
 
+def test_an_observation_that_cannot_be_read_is_named_and_its_device_alone_is_not_judged(tmp_path: Path) -> None:
+    seen = [visit("a"), visit("b"), {**visit("b"), "schema_version": 9}]
+    make(tmp_path / "report", cards=[card("a"), card("b")], seen=seen)
+    told = summary(tmp_path / "report")
+    assert [row["where"] for row in told["run"]["records_unused"]] == ["observations[2]"]
+    assert "schema_version 9" in told["run"]["records_unused"][0]["fr"]
+    assert "Observations illisibles" in Page(tmp_path / "report" / "fr" / "index.html").text
+    reasons = {
+        line["device"]: {finding["reason"] for finding in line["findings"] if finding["check"] == "open_ports"}
+        for line in told["devices"]
+    }
+    assert reasons["b"] == {"observation_damaged"} and reasons["a"] != reasons["b"]
+    assert not any(
+        finding["status"] == "pass" and finding["source"] == "network"
+        for line in told["devices"]
+        if line["device"] == "b"
+        for finding in line["findings"]
+    )
+
+
 def test_records_without_effect_are_on_the_first_page_and_in_the_summary(tmp_path: Path) -> None:
     cards = [card("a", vendor_limits={"tls_version": "x", "label": "y"})]
     fleet, _changed = make(tmp_path / "report", cards=cards)
