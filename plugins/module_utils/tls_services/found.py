@@ -58,19 +58,23 @@ def inspect(service: str, reading: Reading) -> Found:
     return Found(tuple(sorted(set(found.endpoints))), tuple(dict.fromkeys(found.logs)), found.blocks)
 
 
+#: A host name: not all digits, and with no variable in it.
+_HOST = r"(?=[A-Za-z0-9.-]*[A-Za-z])[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
 #: No address is longer.
 _MAX_ADDRESS = 100
 
 
 def _endpoint(text: str, default_port: int | None = None, starttls: str = "") -> Endpoint:
-    """`443`, `*:443`, `:443`, `192.0.2.1:443`, `[::]:443`, `:::443`; Unclear for anything else."""
+    """`443`, `*:443`, `:443`, `192.0.2.1:443`, `[::]:443`, `:::443`, `gw.example:443`; Unclear for anything else."""
     short = text if len(text) <= _MAX_ADDRESS else ""
     found = re.fullmatch(
-        r"(?:(?:ipv[46]@)?(?P<address>\[[0-9a-fA-F:.]*\]|[0-9.]+|\*|_default_|localhost|::|[0-9a-fA-F:]*:[0-9a-fA-F:]*)?:)?"
+        r"(?:(?:ipv[46]@)?(?P<address>\[[0-9a-fA-F:.]*\]|[0-9.]+|\*|_default_|::|[0-9a-fA-F:]*:[0-9a-fA-F:]*"
+        rf"|{_HOST})?:)?"
         r"(?P<port>\d{1,5})",
         short,
     )
-    if found is None and default_port is not None and re.fullmatch(r"\[[0-9a-fA-F:.]+\]|[\d.]+|\*|_default_", short):
+    alone = rf"\[[0-9a-fA-F:.]+\]|[\d.]+|\*|_default_|{_HOST}"
+    if found is None and default_port is not None and re.fullmatch(alone, short):
         return _endpoint(f"{text}:{default_port}", None, starttls)
     if found is None or not 0 < int(found["port"]) < 65536:
         raise Unclear(f"where it listens is not understood: {text[:80]!r}")
@@ -103,7 +107,11 @@ def _nginx(reading: Reading) -> Found:
     groups: dict[Block | None, None] = {}
     for server in sorted(outer, key=lambda block: (block.path, block.body)):
         own = reading.inside(server)
-        legacy = any(item.name == "ssl" and item.words == ("on",) for item in own)
+        # Of the `ssl` lines of a server and of what is around it, the innermost counts.
+        spoken = [
+            item.words for block in (outer[server], server) for item in reading.inside(block) if item.name == "ssl"
+        ]
+        legacy = bool(spoken) and spoken[-1] == ("on",)
         listens = [item.words for item in own if item.name == "listen" and item.words]
         secure = [words for words in listens if legacy or {"ssl", "quic"} & set(words[1:])]
         if not secure:
@@ -153,14 +161,16 @@ def _apache(reading: Reading) -> Found:
     formats = {item.words[1]: item.words[0] for item in reading.named("logformat") if len(item.words) > 1}
     hosts = list(dict.fromkeys(_virtual_host(item.blocks) for item in reading.settings if _on(item)))
     bound = [_endpoint(item.words[0]) for item in reading.named("listen") if item.words]
-    named = {_endpoint(word) for host in hosts if host for word in host.words}
+    words = [word for host in hosts if host for word in host.words]
+    named = {_endpoint(word) for word in words if not _any_port(word)}
     if None in hosts:
         named |= {point for point in bound if point.port != 80}
     # A wildcard of a virtual host answers where Apache listens.
     wild = {point.port for point in named if not point.address} if bound else set()
-    endpoints = {point for point in named if point.address or not bound} | {
-        point for point in bound if point.port in wild
-    }
+    # One without a port is served on all of them.
+    every = {point for point in bound if point.port != 80} if any(map(_any_port, words)) else set()
+    endpoints = {point for point in named if point.address or not bound} | every
+    endpoints |= {point for point in bound if point.port in wild}
     logged = _by(
         (item for item in reading.settings if item.name in ("customlog", "transferlog")),
         lambda item: _virtual_host(item.blocks),
@@ -169,6 +179,11 @@ def _apache(reading: Reading) -> Found:
     for group in dict.fromkeys(host if host in logged else None for host in hosts):
         logs += _told([_apache_log(item, formats) for item in logged.get(group, ())])
     return Found(tuple(endpoints), tuple(logs), tuple(host for host in hosts if host))
+
+
+def _any_port(word: str) -> bool:
+    """A virtual host that names no port is served on all of them."""
+    return word.endswith(":*") or re.search(r":\d+$|^\d+$", word) is None or (word.endswith("]") and word[:1] == "[")
 
 
 def _on(item: Setting) -> bool:
@@ -217,7 +232,8 @@ def _haproxy(reading: Reading) -> Found:
         blocks.append(block)
         for item in binds:
             for address in item.words[0].split(","):
-                if not address.startswith(("unix@", "/", "abns@", "fd@", "sockpair@")):
+                # QUIC goes over UDP, where nobody asks.
+                if not address.startswith(("unix@", "/", "abns@", "fd@", "sockpair@", "quic4@", "quic6@", "udp@")):
                     endpoints.append(_endpoint(address))
         source = named.get(block.words[block.words.index("from") + 1]) if "from" in block.words[:-1] else defaults
         for one in (block, source):

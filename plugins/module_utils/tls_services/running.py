@@ -32,9 +32,19 @@ class Program:
 
 
 PROGRAMS = {
-    "nginx": Program(("nginx",), ("nginx",), "-c", ("/etc/nginx/nginx.conf",)),
+    "nginx": Program(("nginx",), ("nginx",), "-c", ("/etc/nginx/nginx.conf", "/usr/local/nginx/conf/nginx.conf")),
+    # SUSE names its program by the way it works.
     "apache": Program(
-        ("apache2", "httpd"), ("apache2", "httpd"), "-f", ("/etc/apache2/apache2.conf", "/etc/httpd/conf/httpd.conf")
+        ("apache2", "httpd", "httpd-prefork", "httpd2-prefork"),
+        (
+            *("apache2", "httpd"),
+            *(f"{name}-{way}" for name in ("httpd", "httpd2") for way in ("prefork", "worker", "event")),
+        ),
+        "-f",
+        (
+            *("/etc/apache2/apache2.conf", "/etc/httpd/conf/httpd.conf", "/etc/apache2/httpd.conf"),
+            "/usr/local/apache2/conf/httpd.conf",
+        ),
     ),
     "haproxy": Program(("haproxy",), ("haproxy",), "-f", ("/etc/haproxy/haproxy.cfg",)),
     "stunnel": Program(("stunnel4", "stunnel"), ("stunnel4", "stunnel"), "", ("/etc/stunnel/stunnel.conf",)),
@@ -110,6 +120,9 @@ def mains_of(service: str, processes: list[tuple[list[str], float]]) -> list[str
             item for name in named for item in (sorted(glob.glob(f"{name}/*.cfg")) if os.path.isdir(name) else [name])
         ]
         defaults = [name for name in program.mains if os.path.exists(name)][:1]
+        # mosquitto alone needs no file, and then serves no TLS.
+        if not named and not defaults and program.mains:
+            raise Unclear(f"{service} was started without a file, and none is in {' or '.join(program.mains)}")
         for name in named or defaults:
             if not name.startswith("/"):
                 raise Unclear(f"{service} was started with {name[:80]!r}, which is no full path")

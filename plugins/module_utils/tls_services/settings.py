@@ -280,7 +280,8 @@ def _haproxy(
         if not told.strip():
             continue
         setting = _setting(path, at, line, stack, told)
-        if setting.name in _HAPROXY_SECTIONS and not line[:1].isspace():
+        # A section begins with its name, however far it is indented (cfgparse.c).
+        if setting.name in _HAPROXY_SECTIONS:
             stack = reading.open((Block(setting.name, setting.words, path, at + len(line)),))
             continue
         reading.add(setting)
@@ -298,7 +299,7 @@ def _stunnel(
 ) -> None:
     stack = around
     for at, line in _lines(reading.begin(files[path]), joined=False):
-        bare = line.strip()
+        bare = line.strip("\ufeff \t\r\n\f\v")
         if not bare or bare[0] in ";#":
             continue
         if bare[0] == "[":
@@ -307,7 +308,7 @@ def _stunnel(
         name, equals, value = bare.partition("=")
         if not equals:
             raise Unclear(f"{path}: a line without an equals sign")
-        start = at + len(line) - len(line.lstrip())
+        start = at + len(line) - len(line.lstrip("\ufeff \t\f\v"))
         setting = Setting(path, start, start + len(bare), name.strip().lower(), (value.strip(),), stack)
         reading.add(setting)
         if setting.name == "include":
