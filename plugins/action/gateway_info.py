@@ -37,6 +37,9 @@ class ActionModule(VantageAction):
         except ValueError as error:
             raise self.failure(error) from None
         device = str(task_vars.get("inventory_hostname"))
+        vantage = _vantage_place(task_vars)
+        if vantage:
+            arguments["own_addresses"] = [*(arguments.get("own_addresses") or []), vantage]
         asked = time.time()
         try:
             result: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
@@ -82,6 +85,18 @@ class ActionModule(VantageAction):
             append_observation(dest, observation)
         except OSError as error:
             raise self.failure(f"'{dest}' cannot be written: {error.strerror}.") from None
+
+
+def _vantage_place(task_vars: dict[str, Any]) -> str | None:
+    """The address, or the name, of the machine that visits this device over the network, where it is another one."""
+    name = task_vars.get("device_vantage")
+    if not isinstance(name, str) or name in ("", "localhost"):
+        return None
+    try:
+        known = task_vars["hostvars"][name]
+        return str(known.get("ansible_host") or name)
+    except (KeyError, AttributeError, TypeError):
+        return name
 
 
 def _unasked(device: str, outcome: str, reason: str, detail: str, asked: float) -> dict[str, Any]:

@@ -54,7 +54,9 @@ options:
     elements: str
     default: []
   own_addresses:
-    description: Addresses that probes come from. The failures that they leave in the logs are not counted.
+    description:
+      - Addresses or names that probes come from. The failures that they leave in the logs are not counted.
+      - The machine that this login comes from, and the one that C(device_vantage) names, need not be named.
     type: list
     elements: str
     default: []

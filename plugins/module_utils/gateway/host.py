@@ -13,6 +13,7 @@ import glob
 import gzip
 import itertools
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -153,6 +154,24 @@ class Host:
             return os.readlink(path)
         except OSError:
             return None
+
+    def caller(self) -> str | None:
+        """The address that this login comes from; None where it comes from none, or it is not told."""
+        process: int | str = "self"
+        # sudo takes it away from its own environment; a process above still has it.
+        for _generation in range(20):
+            try:
+                with open(f"/proc/{process}/environ", "rb") as handle:
+                    found = re.search(rb"(?:^|\0)SSH_C(?:ONNECTION|LIENT)=([0-9A-Fa-f.:]+) ", handle.read(_CHUNK))
+                if found:
+                    return found[1].decode("ascii").removeprefix("::ffff:")
+                with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as text:
+                    process = int(text.read().rpartition(")")[2].split()[1])
+            except (OSError, ValueError, IndexError):
+                return None
+            if process <= 1:
+                return None
+        return None
 
     def privileged(self) -> bool:
         """Whether this login is root."""

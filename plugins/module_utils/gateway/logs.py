@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-import calendar
 import itertools
 import re
 import time
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import in_calendar, iso
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host, NotPermitted, NotSupported
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.log_times import stamp
 
 LOG_FILES = (
     "/var/log/nginx/*error.log*",
@@ -123,18 +123,18 @@ _PEER = tuple(
 _STUNNEL = re.compile(r"\bLOG\d\[([^\]\s]{1,40})\]: ")
 _ACCEPTED = re.compile(r"accepted connection from (?:::ffff:)?([0-9a-f:.]{3,45}):\d{1,5}\s*$", re.IGNORECASE)
 _MAX_CONNECTIONS = 10_000
-
-_MONTHS = {name: number for number, name in enumerate(calendar.month_abbr) if name}
-_STAMPS = (
-    (re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,]\d+)?(Z|[+-]\d\d:?\d\d)?"), "iso"),
-    (re.compile(r"(\d{4})[/.](\d\d)[/.](\d\d) (\d\d):(\d\d):(\d\d)"), "ymd"),
-    (
-        re.compile(r"\[?(?:[A-Z][a-z]{2} )([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d):(\d\d)(?:\.\d+)? (\d{4})\]?"),
-        "apache",
-    ),
-    (re.compile(r"([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d):(\d\d) "), "syslog"),
-    (re.compile(r"(\d{10})(?:\.\d+)?[: ]"), "epoch"),
+#: mosquitto, dcmtk, Orthanc, xrdp name the peer on the line before the failure, which has none.
+_ARRIVED = re.compile(
+    rf"(?:connection|connected|accepted|association|client|socket)\b.{{0,60}}?\b(?:from|AF_INET6?)\b.{{0,20}}?"
+    rf"(?:::ffff:)?\[?({_IPV4}|{_IPV6})",
+    re.IGNORECASE,
 )
+#: Not the "Error[0]" of OpenSSL.
+_PROGRAM = re.compile(r" (?!Error\[)([\w@./-]{1,40}\[\d+\]): ")
+#: Seconds, or lines without a time, within which a connection that arrived and a failure belong together.
+_TOGETHER = 5.0
+#: Moments that are told of failures without an address.
+_MAX_MOMENTS = 500
 
 
 @dataclass
@@ -147,6 +147,7 @@ class Group:
     first: float | None = None
     last: float | None = None
     sample: str = ""
+    moments: list[float] = field(default_factory=list)
 
 
 @dataclass
@@ -162,6 +163,7 @@ class Tally:
     """The failures of all sources so far. Lines of `own_addresses` (our probes) and older than `since` are left out.
 
     connections: those that stunnel numbered, in the source that is read
+    arrived: by program, the connections that its lines told of lately: (peer, moment, the number of the line)
     """
 
     since: float
@@ -169,9 +171,28 @@ class Tally:
     groups: dict[tuple[str | None, str], Group] = field(default_factory=dict)
     total: int = 0
     connections: dict[str, Connection] = field(default_factory=dict)
+    arrived: dict[str, deque[tuple[str, float | None, int]]] = field(default_factory=dict)
+    lines: int = 0
+
+    def _note(self, line: str, year: int) -> None:
+        """A line that tells of a connection, and of nothing else."""
+        found = _ARRIVED.search(line, 0, 400)
+        if found:
+            known = self.arrived.setdefault(_program(line), deque(maxlen=20))
+            known.append((found[1], stamp(line, year), self.lines))
+
+    def _neighbour(self, line: str, moment: float | None) -> str | None:
+        """Who connected to that program just before; None where that was nobody, or more than one."""
+        peers = {
+            peer
+            for peer, at, number in self.arrived.get(_program(line), ())
+            if (0 <= moment - at <= _TOGETHER if moment and at else self.lines - number <= _TOGETHER)
+        }
+        return peers.pop() if len(peers) == 1 else None
 
     def add_line(self, line: str, year: int) -> None:
         """Count a line, if it is a TLS failure."""
+        self.lines += 1
         stunnel = _STUNNEL.search(line, 0, 200) if "LOG" in line[:200] else None
         accepted = _ACCEPTED.search(line, stunnel.end()) if stunnel and len(line) < 500 else None
         if stunnel and accepted:
@@ -179,6 +200,8 @@ class Tally:
                 self.connections.clear()
             self.connections[stunnel[1]] = Connection(accepted[1])
             return
+        if "from" in line[:400] or "AF_INET" in line[:400]:
+            self._note(line, year)
         if not _HINT.search(line):
             return
         line = line[:2000]
@@ -188,7 +211,7 @@ class Tally:
         moment = stamp(line, year)
         if moment is not None and moment < self.since:
             return
-        peer = peer_of(line)
+        peer = peer_of(line) or self._neighbour(line, moment)
         connection = self.connections.get(stunnel[1]) if stunnel else None
         if connection is not None:
             if connection.counted:
@@ -207,6 +230,14 @@ class Tally:
         if moment is not None:
             group.first = moment if group.first is None else min(group.first, moment)
             group.last = moment if group.last is None else max(group.last, moment)
+            if group.peer is None and len(group.moments) < _MAX_MOMENTS:
+                group.moments.append(moment)
+
+
+def _program(line: str) -> str:
+    """ "mosquitto[12]" of a line of the journal or of syslog; empty in a program's own file."""
+    found = _PROGRAM.search(line, 0, 200)
+    return found[1] if found else ""
 
 
 def tls_failure_cause(line: str) -> str | None:
@@ -228,46 +259,11 @@ def peer_of(line: str) -> str | None:
     return None
 
 
-def stamp(line: str, year: int) -> float | None:
-    """When the line was written, as epoch seconds; local times are read in the zone of this machine."""
-    head = line[:80]
-    for pattern, kind in _STAMPS:
-        found = pattern.search(head)
-        if not found:
-            continue
-        try:
-            moment = _moment(kind, found, year)
-            return moment if in_calendar(moment) else None
-        except (ValueError, OverflowError, KeyError):
-            return None
-    return None
-
-
-def _moment(kind: str, found: re.Match[str], year: int) -> float:
-    if kind == "epoch":
-        return float(found[1])
-    if kind == "syslog":
-        return _local(year, _MONTHS[found[1]], *(int(found[index]) for index in (2, 3, 4, 5)))
-    if kind == "apache":
-        return _local(int(found[6]), _MONTHS[found[1]], *(int(found[index]) for index in (2, 3, 4, 5)))
-    parts = [int(found[index]) for index in range(1, 7)]
-    if kind == "iso" and found[7]:
-        zone = "+00:00" if found[7] == "Z" else found[7]
-        zone = zone if ":" in zone else zone[:3] + ":" + zone[3:]
-        text = "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}".format(*parts) + zone
-        return datetime.fromisoformat(text).timestamp()
-    return _local(*parts)
-
-
-def _local(year: int, month: int, day: int, hour: int, minute: int, second: int) -> float:
-    return time.mktime((year, month, day, hour, minute, second, 0, 0, -1))
-
-
 def tls_failures(host: Host, options: dict[str, Any]) -> dict[str, Any]:
     """{"tls_failures": {"since", "total", "groups"}}. NotPermitted where a log is there that may not be read."""
     now = options["now"]
     since = now - 86400.0 * options["log_days"]
-    tally = Tally(since, frozenset(options["own_addresses"]))
+    tally = Tally(since, _own_addresses(host, options["own_addresses"]))
     sources = 0
     year = time.localtime(now).tm_year
     lines, hidden = _journal(host, since)
@@ -281,6 +277,7 @@ def tls_failures(host: Host, options: dict[str, Any]) -> dict[str, Any]:
         if lines is not None and path.startswith(("/var/log/syslog", "/var/log/messages")):
             continue  # the journal holds the same lines: they would count twice
         tally.connections.clear()
+        tally.arrived.clear()
         try:
             for line in itertools.islice(host.lines(path), _MAX_LINES):
                 tally.add_line(line, year)
@@ -305,11 +302,23 @@ def tls_failures(host: Host, options: dict[str, Any]) -> dict[str, Any]:
                     "first_at": None if group.first is None else iso(group.first, "seconds"),
                     "last_at": None if group.last is None else iso(group.last, "seconds"),
                     "sample": group.sample,
+                    **({"moments": [iso(moment, "seconds") for moment in group.moments]} if group.moments else {}),
                 }
                 for group in groups
             ],
         }
     }
+
+
+def _own_addresses(host: Host, named: list[str]) -> frozenset[str]:
+    """Where our probes come from: as it was told, by address or by name, and where this very login comes from."""
+    found = set(named)
+    for name in named:
+        if not re.fullmatch(f"{_IPV4}|{_IPV6}", name, re.IGNORECASE):
+            output = host.run("getent", "ahosts", name)
+            found.update(line.split()[0] for line in (output.stdout if output else "").splitlines() if line.split())
+    caller = host.caller()
+    return frozenset([*found, caller] if caller else found)
 
 
 def _journal(host: Host, since: float) -> tuple[Iterable[str] | None, list[str]]:
@@ -327,7 +336,7 @@ def _journal(host: Host, since: float) -> tuple[Iterable[str] | None, list[str]]
         "--no-pager",
         "--quiet",
         "--output=short-iso",
-        "--grep=ssl|tls|handshake|certificate|x509|PKIX|accepted connection from",
+        "--grep=ssl|tls|handshake|certificate|x509|PKIX|connection.* from |association received",
         "--case-sensitive=false",
         f"--since=@{int(since)}",
         f"--lines={_MAX_LINES}",

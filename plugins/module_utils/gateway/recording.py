@@ -19,6 +19,9 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host i
 )
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.secrets import without_secrets
 
+#: Where a recording keeps the address that its login came from.
+_CALLER = "SSH_CONNECTION"
+
 
 class RecordingHost(Host):
     """A live gateway, with what was seen kept, to be looked at again later.
@@ -85,6 +88,10 @@ class RecordingHost(Host):
         found = self.record["links"][path] = super().link(path)
         return found
 
+    def caller(self) -> str | None:
+        found = self.record["links"][_CALLER] = super().caller()
+        return found
+
     def descriptor(self, path: str) -> str | None:
         found = self.record["links"][path] = super().descriptor(path)
         return found
@@ -135,6 +142,9 @@ class RecordedHost(Host):
         return None if found is None else str(found)
 
     descriptor = link
+
+    def caller(self) -> str | None:
+        return self.link(_CALLER)
 
     def privileged(self) -> bool:
         return bool(self._record.get("privileged"))

@@ -18,7 +18,8 @@ from datetime import datetime
 from typing import IO, Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import in_calendar, iso
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.logs import peer_of, stamp, tls_failure_cause
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.log_times import stamp
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.logs import peer_of, tls_failure_cause
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.found import Log
 
 #: Bytes of text that are read of one log with its rotated files.

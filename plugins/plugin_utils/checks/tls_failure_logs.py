@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.subject import from_login
@@ -21,8 +22,18 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instant
 _TOLD = 12
 
 
-def judge_failures(data: Mapping[str, Any], policy: Mapping[str, Any]) -> Verdict:
-    """tls_failure_logs: fewer than `tls_failures_repeated` failures of one peer for one cause."""
+#: A device's log may be written a little later than our visit ends.
+_SLACK = timedelta(seconds=30)
+
+
+def judge_failures(
+    data: Mapping[str, Any], policy: Mapping[str, Any], visited: Iterable[tuple[datetime, datetime]] = ()
+) -> Verdict:
+    """tls_failure_logs: fewer than `tls_failures_repeated` failures of one peer for one cause.
+
+    visited: when we were there ourselves, by the device's clock. Failures without an address are no incident: some
+    services name nobody, and what they note may be our own visits.
+    """
     limit = policy["tls_failures_repeated"]
     since, total = parse_instant(data.get("since")), as_number(data.get("total"))
     counted: dict[tuple[str | None, str], dict[str, Any]] = {}
@@ -32,6 +43,8 @@ def judge_failures(data: Mapping[str, Any], policy: Mapping[str, Any]) -> Verdic
             continue
         peer = group.get("peer")
         key = (clean_text(peer) if isinstance(peer, str) and peer else None, clean_text(group.get("cause")))
+        if key[0] is None:
+            count -= _ours(group, visited)
         last = parse_instant(group.get("last_at"))
         entry = counted.setdefault(key, {"peer": key[0], "cause": key[1], "count": 0, "last_at": None})
         entry["count"] += int(count)
@@ -43,13 +56,26 @@ def judge_failures(data: Mapping[str, Any], policy: Mapping[str, Any]) -> Verdic
     }
     expected = {"fewer_than": limit}
     ordered = sorted(counted.values(), key=lambda entry: (-entry["count"], entry["cause"], entry["peer"] or ""))
-    repeated = [entry for entry in ordered if entry["count"] >= limit]
+    repeated = [entry for entry in ordered if entry["count"] >= limit and entry["peer"] is not None]
     if repeated:
         return Verdict("repeated_tls_failures", {**observed, "repeated": repeated[:_TOLD]}, expected)
     if since is None or (not counted and observed["total"] >= limit):
         # How far back was looked, or what was counted, is not known.
         return Verdict("login_subset_failed", {**observed, "subset": "tls_failures", "detail": ""}, expected)
+    nameless = [entry for entry in ordered if entry["count"] >= limit]
+    if nameless:
+        return Verdict("failures_without_address", {**observed, "repeated": nameless[:_TOLD]}, expected)
     return Verdict("no_repeated_failures", observed, expected)
 
 
-CHECK = ("tls_failure_logs", "device", from_login("tls_failures", lambda s, told: judge_failures(told.data, s.policy)))
+def _ours(group: Mapping[str, Any], visited: Iterable[tuple[datetime, datetime]]) -> int:
+    """How many failures of a group fall into our own visits."""
+    moments = [moment for moment in map(parse_instant, as_list(group.get("moments"))) if moment is not None]
+    return sum(any(begun - _SLACK <= moment <= ended + _SLACK for begun, ended in visited) for moment in moments)
+
+
+CHECK = (
+    "tls_failure_logs",
+    "device",
+    from_login("tls_failures", lambda s, told: judge_failures(told.data, s.policy, s.visited)),
+)

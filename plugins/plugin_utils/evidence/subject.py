@@ -69,6 +69,8 @@ class Subject:
     clock: ClockEstimate | None
     policy: Mapping[str, Any]
     now: datetime
+    #: When we connected to it over the network ourselves, begun and ended, by its own clock.
+    visited: tuple[tuple[datetime, datetime], ...] = ()
 
     def places(self, *, with_files: bool = False) -> list[EndpointFacts]:
         """The endpoints of the device, with_files those files with certificates that logins found, and its servers.
@@ -188,7 +190,7 @@ def subject_of(
     logins = device_logins(seen, name, policy, now)
     access, no_access = device_access(seen, name, policy, now)
     clocks = clock_readings(visit, logins, policy)
-    return Subject(
+    subject = Subject(
         device=device,
         visit=visit,
         logins=logins,
@@ -202,3 +204,10 @@ def subject_of(
         policy=policy,
         now=now,
     )
+    own = [item for item in seen if item.device == name and item.source in ("network", ACCESS_SOURCE)]
+    times = [
+        (subject.device_time(item.started_at), subject.device_time(item.at))
+        for item in own
+        if item.started_at is not None
+    ]
+    return replace(subject, visited=tuple(times))
