@@ -3,11 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes the pages that follow from the collection's own data (`make docs`).
 
-    python tools/generate_docs.py            docs/checks/, the policy's page in both languages, CHANGELOG.md
+    python tools/generate_docs.py            docs/checks/, the policy's page in both languages, CHANGELOG.md, and the
+                                             JSON Schema of a visit's observation
     python tools/generate_docs.py --check    write nothing; 1 when a page is out of date
 
 The checks come from plugins/plugin_utils/rules/checklist.yml, the policy from policy.yml, the changelog from
-changelogs/fragments/. A page that nothing makes any more is removed from docs/checks/.
+changelogs/fragments/, the schema from the dataclasses of plugins/plugin_utils/facts/. A page that nothing makes any
+more is removed from docs/checks/.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "collections"))
+sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tools")]
+
+from observation_schema import network_schema, schema_text  # noqa: E402
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklist import (  # noqa: E402
     Check,
@@ -39,6 +43,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data im
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words import labels  # noqa: E402
 
 CHECKS = Path("docs/checks")
+SCHEMA = Path("plugins/plugin_utils/observation/observation.schema.json")
 POLICY_PAGES = {"en": Path("docs/en/policy.md"), "fr": Path("docs/fr/politique.md")}
 LANGUAGES = ("en", "fr")
 PLACE = re.compile(r"\{[^{}]*\}")
@@ -237,6 +242,7 @@ def pages() -> dict[Path, str]:
         made[POLICY_PAGES[language]] = policy_page(language)
         for check in load_checklist().checks:
             made[CHECKS / language / f"{check.name}.md"] = check_page(check, language)
+    made[SCHEMA] = schema_text(network_schema())
     return made
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.network import Certificate
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.network import PATH, Certificate
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.shape import (
     FLAG,
     LONG_TEXT,
@@ -31,7 +31,7 @@ class CertificateFile:
     service: str | None = told(TEXT, needed=True)
     role: str | None = told(TEXT, needed=True, enum=("server", "client"))
     chain: tuple[Certificate, ...] = told(many(part(Certificate)), needed=True)
-    chain_path: tuple[Certificate, ...] = told(many(part(Certificate)))
+    chain_path: tuple[Certificate, ...] = told(PATH)
     key_path: str | None = told(TEXT, needed=True, nullable=True)
     key_safe: bool | None = told(FLAG, needed=True, nullable=True)
     key_detail: str = told(TEXT, empty="")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.shape import (
     AS_SENT,
@@ -26,6 +26,15 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.shape im
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
 
+_TRUST = (
+    *("trusted", "self_signed", "unknown_authority", "incomplete_chain", "expired_in_chain", "not_yet_valid_in_chain"),
+    *("bad_signature", "revoked", "purpose_not_server", "some_clients_refuse", "not_assessed"),
+)
+_OUTCOMES = (
+    *("tls", "not_tls", "refused", "silent", "reset", "closed", "unreachable", "starttls_refused"),
+    "starttls_unavailable",
+)
+_STATUSES = ("accepted", "refused", "undetermined", "no_answer", "not_tested")
 VERSIONS = ("SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 
 
@@ -61,9 +70,22 @@ class Certificate:
     names: Names = told(part(Names))
     is_ca: bool | None = told(FLAG)
     fingerprint_sha256: str | None = told(TEXT, needed=True, pattern="^[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}$")
-    unreadable: tuple[str, ...] = told(texts(), description="The parts of it that could not be read")
+    unreadable: tuple[str, ...] = told(texts(), description="The parts of it that are there and could not be read")
     error: str | None = told(LONG_TEXT)
-    role: str | None = told(TEXT, only="path", enum=("device", "authority", "anchor", "root"))
+    role: str | None = told(TEXT, of_a_path=True, enum=("device", "authority", "anchor", "root"))
+
+    not_read: ClassVar[Mapping[str, Any]] = {"pem": {"type": "string", "needed": True}}
+    rules: ClassVar[Mapping[str, Any]] = {
+        "anyOf": [
+            {"required": ["error"]},
+            {
+                "required": [
+                    *("subject", "issuer", "serial_number", "not_before", "not_after", "key", "signature_algorithm"),
+                    *("names", "is_ca"),
+                ]
+            },
+        ]
+    }
 
     @property
     def self_issued(self) -> bool:
@@ -92,12 +114,16 @@ class Certificate:
         }
 
 
+#: From the leaf to the anchor, each certificate with its role.
+PATH = many(part(Certificate))._replace(schema={"path": Certificate})
+
+
 @dataclass(frozen=True, slots=True)
 class Revocation:
     """Whether revocation was asked about, and what came of it."""
 
     asked: bool | None = told(FLAG)
-    status: str | None = told(TEXT)
+    status: str | None = told(TEXT, nullable=True)
     detail: str = told(TEXT, nullable=True, empty="")
 
 
@@ -105,25 +131,29 @@ class Revocation:
 class Trust:
     """The way from the leaf to an anchor, as judged when the chain was seen."""
 
-    status: str | None = told(TEXT, needed=True)
-    cause: str | None = told(TEXT)
-    clients: tuple[str, ...] = told(texts())
+    status: str | None = told(TEXT, needed=True, enum=_TRUST)
+    cause: str | None = told(TEXT, nullable=True)
+    clients: tuple[str, ...] = told(texts(), description="some_clients_refuse: those that refuse")
     anchor: str | None = told(TEXT, nullable=True)
-    link: str | None = told(TEXT)
-    date: str | None = told(TEXT)
+    link: str | None = told(TEXT, nullable=True)
+    date: str | None = told(TEXT, nullable=True)
     detail: str = told(TEXT, nullable=True, empty="")
     revocation: Revocation = told(part(Revocation))
-    path: tuple[Certificate, ...] = told(many(part(Certificate)))
+    path: tuple[Certificate, ...] = told(PATH)
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
     """What became of a hello of this version."""
 
-    status: str = told(TEXT, needed=True, empty="not_tested")
-    evidence: str | None = told(TEXT, nullable=True)
-    control: str | None = told(TEXT)
-    cipher: str = told(TEXT, empty="")
+    status: str = told(TEXT, needed=True, empty="not_tested", enum=_STATUSES)
+    evidence: str | None = told(
+        TEXT, nullable=True, pattern="^(server_hello|alert:[0-9]{1,3}|reset|eof|silence|inferred)$"
+    )
+    control: str | None = told(
+        TEXT, const="answered", description="A refusal that rests on a cut was confirmed right afterwards"
+    )
+    cipher: str = told(TEXT, empty="", description="The suite that was chosen in this version")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +170,8 @@ class Negotiated:
 class Client:
     """The client that gets a chain."""
 
-    version: str | None = told(TEXT, needed=True)
-    key: str | None = told(TEXT, needed=True)
+    version: str | None = told(TEXT, needed=True, enum=VERSIONS)
+    key: str | None = told(TEXT, needed=True, enum=("rsa", "ecdsa", "any"))
     server_name: str | None = told(TEXT, needed=True, nullable=True)
 
     def as_dict(self) -> dict[str, str | None]:
@@ -157,6 +187,8 @@ class ShownChain:
     chain: tuple[Certificate, ...] = told(many(part(Certificate)), needed=True)
     trust: Trust = told(part(Trust), needed=True)
 
+    not_read: ClassVar[Mapping[str, Any]] = {"name_match": {"type": ["boolean", "null"]}}
+
 
 @dataclass(frozen=True, slots=True)
 class ServerName:
@@ -165,13 +197,17 @@ class ServerName:
     server_name: str | None = told(AS_SENT, needed=True)
     chain: int | None = told(WHOLE, needed=True, nullable=True, minimum=0)
 
+    not_read: ClassVar[Mapping[str, Any]] = {"evidence": {"type": "string", "needed": True}}
+
 
 @dataclass(frozen=True, slots=True)
 class WeakSuites:
     """Whether a client that offers nothing but weak suites is given one."""
 
-    status: str | None = told(TEXT, needed=True)
+    status: str | None = told(TEXT, needed=True, enum=_STATUSES)
     accepted: tuple[str, ...] = told(texts(), needed=True)
+
+    not_read: ClassVar[Mapping[str, Any]] = {"evidence": {"type": "string"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,26 +216,38 @@ class Endpoint:
 
     port: int | None = told(WHOLE, needed=True, minimum=1, maximum=65535)
     service: str | None = told(TEXT, needed=True)
-    outcome: str | None = told(TEXT, needed=True)
-    versions: Mapping[str, Version] = told(by_name(part(Version)), needed=True)
+    outcome: str | None = told(TEXT, needed=True, enum=_OUTCOMES)
+    versions: Mapping[str, Version] = told(by_name(part(Version)), needed=True, propertyNames={"enum": VERSIONS})
     negotiated: Negotiated = told(part(Negotiated), nullable=True)
-    services: tuple[str, ...] = told(texts())
-    address: str | None = told(TEXT)
-    answers_unsteadily: bool | None = told(FLAG, nullable=True)
-    client_certificate: str | None = told(TEXT)
-    chain: tuple[Certificate, ...] = told(many(part(Certificate)), needed=True)
+    services: tuple[str, ...] = told(texts(), description="The declared services, where several share the port")
+    address: str | None = told(TEXT, description="Where a host name has several")
+    answers_unsteadily: bool | None = told(
+        FLAG, nullable=True, description="Whether a hello that was answered before was cut; null: nothing was cut"
+    )
+    client_certificate: str | None = told(TEXT, enum=("not_requested", "requested", "required", "unknown"))
+    chain: tuple[Certificate, ...] = told(
+        many(part(Certificate)), needed=True, description="As sent by the server, leaf first"
+    )
     trust: Trust = told(part(Trust), needed=True)
     chain_shown_to: Client = told(part(Client), nullable=True)
-    further_chains: tuple[ShownChain, ...] = told(many(part(ShownChain)))
-    server_names: tuple[ServerName, ...] = told(many(part(ServerName)))
-    handshake: str | None = told(TEXT)
-    key_proof: str | None = told(TEXT)
+    further_chains: tuple[ShownChain, ...] = told(many(part(ShownChain)), description="Every other chain of the visit")
+    server_names: tuple[ServerName, ...] = told(
+        many(part(ServerName)),
+        description="Further declared names that got a hello; chain: its place in [chain, *further_chains]",
+    )
+    handshake: str | None = told(TEXT, enum=("completed", "refused", "cut", "not_possible", "not_tried"))
+    key_proof: str | None = told(TEXT, enum=("proved", "not_held", "not_proved", "not_tried"))
     key_proof_detail: str | None = told(TEXT, nullable=True)
     weak_suites: WeakSuites = told(part(WeakSuites))
-    unknown: tuple[str, ...] = told(texts())
+    unknown: tuple[str, ...] = told(texts(), description="What stayed open because the visit was cut short")
     error: str | None = told(LONG_TEXT, nullable=True)
     connections: int | None = told(WHOLE, needed=True, minimum=0)
     damaged: tuple[str, ...] = ()
+
+    not_read: ClassVar[Mapping[str, Any]] = {
+        "name_match": {"type": ["boolean", "null"]},
+        "server_name": {"type": ["string", "null"]},
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +255,13 @@ class Sample:
     """One reading of the device's clock: seconds, device minus control node."""
 
     source: str = told(TEXT, needed=True, empty="")
-    offset_seconds: float | None = told(NUMBER, needed=True)
+    offset_seconds: float | None = told(
+        NUMBER, needed=True, description="Device minus control node: negative, the device is slow"
+    )
     uncertainty_seconds: float | None = told(NUMBER, needed=True, minimum=0)
-    evidence: bool | None = told(FLAG, needed=True)
+    evidence: bool | None = told(FLAG, needed=True, description="Whether this kind of reading proves anything")
+
+    not_read: ClassVar[Mapping[str, Any]] = {"endpoint": {"type": ["string", "null"]}}
 
 
 @dataclass(frozen=True, slots=True)

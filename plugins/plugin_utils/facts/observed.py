@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.login import CERTIFICATE_FILES, CertificateFile
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.network import Clock, Endpoint
@@ -54,27 +54,45 @@ class Observation:
     damaged: the places in it that could not be read, but for those within an endpoint
     """
 
-    device: str | None = told(AS_SENT, needed=True)
+    device: str | None = told(AS_SENT, needed=True, minLength=1, description="Inventory name, or peer:<address>:<port>")
     source: str = told(TEXT, needed=True, empty="network")
-    vantage: str | None = told(TEXT, needed=True)
-    vantage_host: str | None = told(TEXT)
+    vantage: str | None = told(TEXT, needed=True, description="Host that asked, as the inventory names it")
+    vantage_host: str | None = told(TEXT, description="The same, as that host names itself")
     started_at: datetime | None = told(INSTANT, needed=True)
     finished_at: datetime | None = told(INSTANT, needed=True)
-    outcome: str | None = told(TEXT, needed=True)
-    reason: str | None = told(TEXT, needed=True)
+    outcome: str | None = told(TEXT, needed=True, enum=("observed", "unreachable", "skipped", "aborted"))
+    reason: str | None = told(TEXT, needed=True, nullable=True)
     detail: str | None = told(LONG_TEXT, nullable=True)
-    connections: int | None = told(WHOLE)
-    bytes_sent: int | None = told(WHOLE)
-    bytes_received: int | None = told(WHOLE)
-    endpoints: tuple[Endpoint, ...] = told(_ENDPOINTS)
-    ports: Mapping[str, str | None] = told(by_name(TEXT))
-    clock: Clock = told(part(Clock))
+    connections: int | None = told(WHOLE, needed=True, minimum=0)
+    bytes_sent: int | None = told(WHOLE, needed=True, minimum=0)
+    bytes_received: int | None = told(WHOLE, needed=True, minimum=0)
+    endpoints: tuple[Endpoint, ...] = told(_ENDPOINTS, needed=True)
+    ports: Mapping[str, str | None] = told(
+        by_name(TEXT),
+        needed=True,
+        propertyNames={"pattern": "^[1-9][0-9]{0,4}$"},
+        additionalProperties={"enum": ["open", "closed", "filtered"]},
+    )
+    clock: Clock = told(part(Clock), needed=True)
     certificate_files: tuple[CertificateFile, ...] = told(CERTIFICATE_FILES)
-    died_after: str | None = told(TEXT, nullable=True)
-    died_port: int | None = told(WHOLE, nullable=True)
+    died_after: str | None = told(
+        TEXT,
+        nullable=True,
+        enum=("handshake", "hello"),
+        description="What a port that was open had last, before it refused at the end",
+    )
+    died_port: int | None = told(WHOLE, nullable=True, minimum=1, maximum=65535)
     addresses_not_visited: tuple[str, ...] = told(texts())
     login: Mapping[str, Any] = field(default_factory=dict)
     damaged: tuple[str, ...] = ()
+
+    not_read: ClassVar[Mapping[str, Any]] = {
+        "addresses": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "The addresses of a host name that were visited",
+        }
+    }
 
     @property
     def at(self) -> datetime | None:
