@@ -5,23 +5,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pwd
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.control import (
     KINDS,
+    KINDS_OF_ROLES,
     VARIABLES,
     Unreadable,
     decide,
@@ -30,6 +35,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.journal
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.journal_file import (
     JournalError,
     append,
+    check_granted,
     check_journal,
     journal_path,
 )
@@ -37,6 +43,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.summary
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.inventory.host_variables import HostVariables
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import visible
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import change_text
 
 display = Display()
 
@@ -47,11 +54,12 @@ _RECORDED = tuple(event for event in EVENTS if event not in ("authorised", "refu
 _STOPPING = ("began", "changed", "failed", "rolled_back", "left_open")
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    "event": {"type": "str", "required": True, "choices": ["ask", *_RECORDED, "summary"]},
+    "event": {"type": "str", "required": True, "choices": ["ask", "granted", *_RECORDED, "summary"]},
     "kind": {"type": "str", "required": True, "choices": list(KINDS)},
     "journal": {"type": "str", "default": ""},
     "journal_vouched_by": {"type": "str", "default": ""},
     "ticket": {"type": "str", "default": ""},
+    "ticket_pattern": {"type": "str", "default": ""},
     "by": {"type": "str", "default": ""},
     "batch_max": {"type": "int", "default": 1},
     "id": {"type": "str", "default": ""},
@@ -92,15 +100,19 @@ class ActionModule(ActionBase):
         hosts, most = len(task_vars.get("ansible_play_batch") or [""]), max(options["batch_max"], 1)
         if hosts > most:
             raise JournalError("batch", hosts=hosts, most=most)
+        _own_kind(options["kind"], task_vars)
         path = journal_path(options["journal"], options["journal_vouched_by"])
-        refusal = decide(options["kind"], options["ticket"], _deciding(task_vars), datetime.now(timezone.utc))
+        now = datetime.now(timezone.utc)
+        refusal = decide(options["kind"], options["ticket"], _deciding(task_vars), now, options["ticket_pattern"])
         text = refusal.text(language) if refusal else ""
-        options["id"] = uuid.uuid4().hex
+        given = sorted(set(load_extra_vars(self._loader)).intersection(VARIABLES))
+        noted = change_text("on_command_line", language, names=", ".join(given)) if given else ""
+        options["id"] = _run() + uuid.uuid4().hex
         if self._task.check_mode:
             check_journal(path)
         else:
             entry = self._entry(options, task_vars, "refused" if refusal else "authorised")
-            append(path, {**entry, "detail": text})
+            append(path, {**entry, "detail": " ".join(filter(None, (text, noted)))})
         return {
             "granted": refusal is None,
             "reason": refusal.reason if refusal else "",
@@ -113,8 +125,23 @@ class ActionModule(ActionBase):
             raise JournalError("not_authorised")
         path = journal_path(options["journal"], options["journal_vouched_by"])
         if not self._task.check_mode:
-            append(path, self._entry(options, task_vars, options["event"]))
+            self._write_granted(path, self._entry(options, task_vars, options["event"]), _language(options["language"]))
         return {"id": options["id"]}
+
+    def _write_granted(self, path: str, entry: dict[str, Any], language: str) -> None:
+        """One line, or a look alone for `granted`. JournalError, and a line that it was refused, unless the journal
+        says that this run was authorised."""
+        try:
+            if not entry["id"].startswith(_run()):
+                raise JournalError("not_granted", path=path, device=entry["device"], kind=entry["kind"])
+            if entry["event"] == "granted":
+                check_granted(path, entry)
+            else:
+                append(path, entry, granted=True)
+        except JournalError as error:
+            if error.fault == "not_granted":
+                append(path, {**entry, "event": "refused", "files": [], "detail": error.text(language)})
+            raise
 
     def _entry(self, options: Mapping[str, Any], task_vars: Mapping[str, Any], event: str) -> dict[str, Any]:
         return {
@@ -145,6 +172,24 @@ class ActionModule(ActionBase):
             lines = summary_lines(known, options["kind"], options["ticket"], language, bool(self._task.check_mode))
             display.display("\n".join(lines))
         return {"states": states, "shown": done}
+
+
+def _own_kind(kind: str, task_vars: Mapping[str, Any]) -> None:
+    """JournalError where a role of ours asks for another kind of change than it makes. (Ansible says which role it is,
+    and no variable can.)"""
+    for name in task_vars.get("ansible_parent_role_names") or []:
+        role = str(name).rpartition(".")[2]
+        if kind not in KINDS_OF_ROLES.get(role, KINDS):
+            raise JournalError("other_kind", role=role, kind=kind)
+
+
+def _run() -> str:
+    """Names this run of Ansible: what another one was granted is not granted to this one."""
+    pid = os.getppid()  # an action runs in a worker of it
+    started = ""
+    with suppress(OSError):
+        started = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[19]
+    return hashlib.sha256(f"{pid} {started}".encode()).hexdigest()[:16]
 
 
 def _stated(variables: HostVariables) -> dict[str, Any]:

@@ -14,8 +14,10 @@ version_added: "1.0.0"
 description:
   - With O(event=ask), decides whether the host of the task may be changed now, and writes the decision to the journal.
     A change needs a ticket, the vendor's authorisation for this kind of change (C(device_vendor_authorisation)), and
-    the device out of clinical use (C(device_in_use=false), or a window of C(device_maintenance_windows) that is open).
-  - What is missing or cannot be read is never an authorisation. The refusal names the variable.
+    the device out of clinical use (C(device_in_use=false), or a window of C(device_maintenance_windows) that is open;
+    with C(device_in_use=true), one whose C(released_by) names who of the ward released it).
+  - What is missing or cannot be read is never an authorisation. The refusal names the variable. Of what decides, the
+    journal says what was given on the command line.
   - With other events, writes what became of a change that was granted.
   - Each line of the journal is a JSON object that holds the SHA-256 of the line before it, and is on disk before the
     task ends. A journal that was altered, would not last, or that others can read, fails the task.
@@ -27,11 +29,13 @@ options:
   event:
     description:
       - V(ask) decides; the journal gets C(authorised) or C(refused).
+      - V(granted) fails unless the journal says that this run was authorised, and writes nothing else than a refusal.
       - V(summary) shows what became of each host of the play, once no host is to come or when this batch stops the run.
-      - Anything else is written to the journal.
+      - Anything else is written to the journal, unless it does not say that this very run was authorised to change this
+        host, with this kind and ticket. No variable can stand for that.
     type: str
     required: true
-    choices: [ask, began, changed, unchanged, verified, failed, rolled_back, left_open, summary]
+    choices: [ask, granted, began, changed, unchanged, verified, failed, rolled_back, left_open, summary]
   kind:
     description: The kind of change.
     type: str
@@ -48,6 +52,12 @@ options:
     default: ""
   ticket:
     description: The change ticket.
+    type: str
+    default: ""
+  ticket_pattern:
+    description:
+      - With O(event=ask), a regular expression that the whole ticket must match. Whatever it is, a ticket has at least
+        two letters or digits, no character that cannot be seen, and is no word for none.
     type: str
     default: ""
   by:
@@ -114,9 +124,9 @@ EXAMPLES = r"""
     journal: /var/lib/biomed-cert-hygiene/changes.jsonl
   register: answer
 
-- name: Write down that it was changed
+- name: Write down that it begins
   biomed.cert_hygiene.change_journal:
-    event: changed
+    event: began
     kind: root_ca
     id: "{{ answer.id }}"
     ticket: CHG-2026-0117

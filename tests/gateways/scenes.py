@@ -177,6 +177,8 @@ def timesyncd(gateway: Gateway, _hospital: Hospital) -> None:
     unit = "/etc/systemd/system/systemd-timesyncd.service.d/laboratory.conf"
     gateway.write(unit, "[Unit]\nConditionVirtualization=\nConditionCapability=\n")
     gateway.write("/etc/systemd/timesyncd.conf", f"[Time]\nNTP={BRIDGE}\n")
+    # Masked: Debian's own housekeeping (dpkg-db-backup) would change files while we watch.
+    gateway.write("/etc/systemd/system/timers.target", "")
 
 
 def machine_clock_follows() -> bool:

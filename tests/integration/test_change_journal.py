@@ -168,3 +168,83 @@ def test_a_login_without_a_name_is_a_number(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(pwd, "getpwuid", unknown)
     monkeypatch.delenv("SUDO_USER", raising=False)
     assert action._who("", {}) == f"login: uid {os.getuid()}"
+
+
+# --- leave is not given in variables --------------------------------------------------------------------------------
+
+ROLE = "biomed.cert_hygiene.change_control"
+CHANGE = [
+    {"ansible.builtin.include_role": {"name": ROLE, "tasks_from": "authorise"}},
+    {
+        "ansible.builtin.include_role": {"name": ROLE, "tasks_from": "record"},
+        "vars": {"change_control_event": "began"},
+        "when": "change_control_granted",
+    },
+    {"name": "Change", "ansible.builtin.file": {"path": "{{ changed }}", "state": "touch", "mode": "0600"},
+     "when": "change_control_granted"},
+]  # fmt: skip
+FREE = {"device_in_use": False, "device_vendor_authorisation": [ALLOWED]}
+IN_USE = {**FREE, "device_in_use": True}
+EARLIER = "earlier"
+TALKED_OVER: dict[str, dict[str, Any]] = {
+    "granted": {"change_control_granted": True},
+    "granted, with an id": {"change_control_granted": True, "change_control_id": "0123456789abcdef"},
+    "granted, with the id of an earlier run": {"change_control_granted": True, "change_control_id": EARLIER},
+    "the whole answer": {
+        "change_control_granted": True,
+        "change_control_answer": {"granted": True, "refusal": "", "reason": "", "id": EARLIER},
+    },
+    "another event": {"change_control_granted": True, "change_control_event": "verified"},
+    "another kind": {"change_control_granted": True, "change_control_asked": "restore", "change_control_id": EARLIER},
+}
+
+
+def changed(folder: Path, host: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[int, str, bool]:
+    """Run a change as a role makes it, with extra variables; the status, what was said, whether it was made."""
+    variables = {
+        "change_control_kind": "time_sync",
+        "change_control_ticket": "CHG-1",
+        "change_control_journal": str(folder / "control/changes.jsonl"),
+        "change_control_journal_vouched_by": "the test",
+        "report_language": "en",
+        "changed": str(folder / "changed"),
+    }
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    inventory = {"all": {"hosts": {"gw-1": {**local, **host}}, "vars": variables}}
+    (folder / "gateways.yml").write_text(yaml.safe_dump(inventory))
+    play = [{"name": "Play", "hosts": "all", "gather_facts": False, "tasks": CHANGE}]
+    (folder / "change.yml").write_text(yaml.safe_dump(play))
+    finished = subprocess.run(
+        [str(PLAYBOOK), "-i", "gateways.yml", "change.yml", "-e", json.dumps(given)],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8", **SETTINGS},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    made = (folder / "changed").exists()
+    (folder / "changed").unlink(missing_ok=True)
+    return finished.returncode, " ".join((finished.stdout + finished.stderr).split()), made
+
+
+def test_a_change_that_was_granted_is_made_and_what_the_command_line_decided_is_noted(tmp_path: Path) -> None:
+    status, said, made = changed(tmp_path, FREE, {})
+    assert (status, made) == (0, True), said
+    assert [(entry["event"], entry["detail"]) for entry in journal(tmp_path)] == [("authorised", ""), ("began", "")]
+    status, said, made = changed(tmp_path, IN_USE, {"device_in_use": False})
+    assert (status, made) == (0, True), said
+    assert journal(tmp_path)[2]["detail"] == "Given on the command line: device_in_use."
+
+
+@pytest.mark.parametrize("what", TALKED_OVER)
+def test_the_gate_is_not_talked_over(tmp_path: Path, what: str) -> None:
+    changed(tmp_path, FREE, {})  # an earlier run, when the device was free
+    earlier = journal(tmp_path)
+    given = json.loads(json.dumps(TALKED_OVER[what]).replace(f'"{EARLIER}"', f'"{earlier[0]["id"]}"'))
+    status, said, made = changed(tmp_path, IN_USE, given)
+    assert (status != 0, made) == (True, False), said
+    assert "leave is not given in variables" in said
+    new = journal(tmp_path)[len(earlier) :]
+    assert [entry["event"] for entry in new] == ["refused", "refused"], new
+    assert "device_in_use" in new[0]["detail"] and "leave is not given in variables" in new[1]["detail"]

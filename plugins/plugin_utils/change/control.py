@@ -8,16 +8,26 @@ What is missing or cannot be read is never an authorisation.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import parse_limit
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.visible import first_unseen
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels import date_text, date_time_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import change_text
 
 KINDS = ("root_ca", "time_sync", "time_step", "tls_hardening", "account_hygiene", "restore")
+KINDS_OF_ROLES = {
+    "root_ca": ("root_ca",),
+    "time_sync": ("time_sync", "time_step"),
+    "tls_hardening": ("tls_hardening",),
+    "account_hygiene": ("account_hygiene",),
+    "config_backup": ("restore",),
+}
+"""What the roles of this collection may ask for."""
 
 AUTHORISATION = "device_vendor_authorisation"
 IN_USE = "device_in_use"
@@ -27,6 +37,7 @@ VARIABLES = (AUTHORISATION, IN_USE, WINDOWS)
 
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
+_NOTHING = ("none", "null", "nil", "n/a", "na", "nan", "false", "no", "non", "nein", "aucun", "aucune", "todo", "tbd")
 _AUTHORISATION_FIELDS = ("kinds", "by", "on", "until", "reference")
 
 
@@ -70,14 +81,23 @@ class _Authorisation:
     reference: str
 
 
-def decide(kind: str, ticket: Any, variables: Mapping[str, Any], now: datetime) -> Refusal | None:
+@dataclass(frozen=True)
+class _Window:
+    """`released`: whether somebody of the ward is named who gave the device free."""
+
+    start: datetime
+    end: datetime
+    released: bool
+
+
+def decide(kind: str, ticket: Any, variables: Mapping[str, Any], now: datetime, pattern: str = "") -> Refusal | None:
     """None where the device may be changed at `now`, else why not.
 
     variables: the device's VARIABLES as plain data; one that is not set is left out or None.
+    pattern: a regular expression that the whole ticket must match.
     """
     try:
-        if not isinstance(ticket, str) or not ticket.strip():
-            raise _Refused("ticket_missing")
+        _ticket(ticket, pattern)
         for name in VARIABLES:
             value = variables.get(name)
             if isinstance(value, Unreadable):
@@ -89,11 +109,28 @@ def decide(kind: str, ticket: Any, variables: Mapping[str, Any], now: datetime) 
     return None
 
 
+def _ticket(ticket: Any, pattern: str) -> None:
+    if not _says_something(ticket):
+        raise _Refused("ticket_missing")
+    try:
+        fits = not pattern or re.fullmatch(pattern, ticket)
+    except re.error as error:
+        raise _Refused("pattern_broken", problem=str(error)) from None
+    if not fits:
+        raise _Refused("ticket_other", pattern=pattern)
+
+
+def _says_something(text: Any) -> bool:
+    """Whether a person may have meant it: two letters or digits at least, nothing unseen, and no word for none."""
+    if not isinstance(text, str) or first_unseen(text):
+        return False
+    return sum(map(str.isalnum, text)) >= 2 and text.strip().casefold() not in _NOTHING
+
+
 def _vendor_allows(kind: str, value: Any, now: datetime) -> None:
     if value is None or value == []:
         raise _Refused("authorisation_missing")
-    entries = value if isinstance(value, (list, tuple)) else [value]
-    read = [_authorisation(entry, number) for number, entry in enumerate(entries, 1)]
+    read = [_authorisation(entry, number) for number, entry in enumerate(_listed(value), 1)]
     fitting = [entry for entry in read if kind in entry.kinds]
     if not fitting:
         raise _Refused("authorisation_other_kind", kind=kind)
@@ -121,8 +158,7 @@ def _authorisation(entry: Any, number: int) -> _Authorisation:
     if not isinstance(kinds, (list, tuple)) or not kinds or any(kind not in KINDS for kind in kinds):
         raise broken("kinds")
     for name in ("by", "reference"):
-        text = entry.get(name)
-        if not isinstance(text, str) or not text.strip():
+        if not _says_something(entry.get(name)):
             raise broken(name)
     start, end = parse_limit(entry.get("on"), end_of_day=False), parse_limit(entry.get("until"), end_of_day=True)
     if start is None:
@@ -138,10 +174,17 @@ def _out_of_use(in_use: Any, windows: Any, now: datetime) -> None:
         return
     if windows is None or windows == []:
         raise _Refused("use_unknown" if used is None else "in_use")
-    spans = _spans(windows)
-    if any(start <= now < end for start, end in spans):
-        return
-    raise _Refused("no_window_now", next=min((start for start, _end in spans if start > now), default=None))
+    read = [_window(entry, number) for number, entry in enumerate(_listed(windows), 1)]
+    open_now = [window for window in read if window.start <= now < window.end]
+    if not open_now:
+        coming = min((window.start for window in read if window.start > now), default=None)
+        raise _Refused("no_window_now", next=coming)
+    if used and not any(window.released for window in open_now):
+        raise _Refused("not_released")
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else [value]
 
 
 def _flag(value: Any) -> bool | None:
@@ -152,18 +195,16 @@ def _flag(value: Any) -> bool | None:
     raise _Refused("use_broken", value=value)
 
 
-def _spans(windows: Any) -> Sequence[tuple[datetime, datetime]]:
-    entries = windows if isinstance(windows, (list, tuple)) else [windows]
-    spans = []
-    for number, entry in enumerate(entries, 1):
-        given = entry if isinstance(entry, Mapping) and set(entry) <= {"from", "to"} else {}
-        start, end = _zoned(given.get("from")), _zoned(given.get("to"))
-        if start is None:
-            raise _Refused("window_broken", number=number, field="from")
-        if end is None or end <= start:
-            raise _Refused("window_broken", number=number, field="to")
-        spans.append((start, end))
-    return spans
+def _window(entry: Any, number: int) -> _Window:
+    given = entry if isinstance(entry, Mapping) and set(entry) <= {"from", "to", "released_by"} else {}
+    start, end = _zoned(given.get("from")), _zoned(given.get("to"))
+    if start is None:
+        raise _Refused("window_broken", number=number, field="from")
+    if end is None or end <= start:
+        raise _Refused("window_broken", number=number, field="to")
+    if "released_by" in given and not _says_something(given["released_by"]):
+        raise _Refused("window_broken", number=number, field="released_by")
+    return _Window(start, end, "released_by" in given)
 
 
 def _zoned(value: Any) -> datetime | None:

@@ -64,20 +64,39 @@ def _is_json(line: bytes) -> bool:
         return False
 
 
-def journal_line(entry: Mapping[str, Any], previous: str) -> bytes:
-    """One line with its end, after the line whose hash is `previous`.
+def journal_text(entry: Mapping[str, Any]) -> str:
+    """What a line says, as JSON, for `journal_line`: all that takes time, and needs no lock.
 
     entry: at, id, device, ticket, by, kind, event, files, detail; texts are cleaned and secrets taken out here.
     """
-    shown = {key: visible(entry.get(key), 256) for key in ("at", "id", "device", "ticket", "by", "kind", "event")}
     line = {
-        "previous_sha256": previous,
         "schema_version": SCHEMA_VERSION,
-        **shown,
+        **{key: _shown(entry, key) for key in ("at", "id", "device", "ticket", "by", "kind", "event")},
         "files": [_file(item) for item in list(entry.get("files") or [])[:_MAX_FILES]],
-        "detail": visible(redacted(str(entry.get("detail") or "")), _MAX_DETAIL),
+        "detail": visible(redacted(_cut(str(entry.get("detail") or ""), _MAX_DIFF)), _MAX_DETAIL),
     }
-    return json.dumps(line, ensure_ascii=True).encode("ascii") + b"\n"
+    return json.dumps(line, ensure_ascii=True)
+
+
+def _shown(entry: Mapping[str, Any], key: str) -> str:
+    return visible(entry.get(key), 256)
+
+
+def journal_line(text: str, previous: str) -> bytes:
+    """One line with its end, after the line whose hash is `previous`. `text`: of `journal_text`."""
+    return f'{{"previous_sha256": "{previous}", {text[1:]}\n'.encode("ascii")
+
+
+def was_authorised(content: bytes, entry: Mapping[str, Any]) -> bool:
+    """Whether a journal says that this change was authorised: same id, device, ticket and kind."""
+    # Quotes inside a text are escaped in JSON, so that no text can look like this.
+    start = content.find(b', "id": ' + json.dumps(_shown(entry, "id"), ensure_ascii=True).encode("ascii") + b", ")
+    if start < 0:
+        return False
+    line = content[content.rfind(b"\n", 0, start) + 1 : content.find(b"\n", start)]
+    said = json.loads(line)
+    same = all(said.get(key) == _shown(entry, key) for key in ("id", "device", "ticket", "kind"))
+    return same and said.get("event") == "authorised"
 
 
 def _file(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,9 +105,8 @@ def _file(item: Mapping[str, Any]) -> dict[str, Any]:
     text = diff if isinstance(diff, str) else "\n".join(map(str, diff)) if isinstance(diff, Sequence) else str(diff)
     if _SECRET_FILE.search(path) and text:
         text = "[not shown: this file holds secrets]"
-    text = redacted(text)
-    if len(text) > _MAX_DIFF:
-        text = f"{text[:_MAX_DIFF]}\n[{len(text) - _MAX_DIFF} more characters]"
+    kept = _cut(text, _MAX_DIFF)
+    text = redacted(kept) + (f"\n[{len(text) - len(kept)} more characters]" if kept != text else "")
     hashes = {key: visible(item.get(key), 64) or None for key in ("before_sha256", "after_sha256")}
     return {"path": path, **hashes, "diff": text}
 
@@ -105,8 +123,7 @@ _BASE64_LINE = re.compile(r"^([+ -]?)\s*[A-Za-z0-9+/_-]{24,}={0,2}\s*$")
 _HEX_LINE = re.compile(r"(?i)^([+ -]?)\s*(?:[0-9a-f]{2}[: ]?){24,}\s*$")
 _NAMED_SECRET = re.compile(
     r"""(?ix)
-    ( [\w.-]*
-      (?: pass(?:w(?:or)?d|phrase|code)? | pwd | secret | token | api[_-]?key | private[_-]?key | psk | credentials?
+    ( (?: pass(?:w(?:or)?d|phrase|code)? | pwd | secret | token | api[_-]?key | private[_-]?key | psk | credentials?
         | mot[_-]de[_-]passe | authorization | community )
       [\w.-]* ["']? )
     ( \s*[:=]\s* | \s+ )
@@ -114,7 +131,9 @@ _NAMED_SECRET = re.compile(
     """
 )
 _CRYPT = re.compile(r"\$(?:1|2[abxy]?|5|6|7|y|gy|argon2\w*|sha1|md5)\$[^\s:\"']+")
-_USERINFO = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/@:]+:[^\s/@]+@")
+_USERINFO = re.compile(r"(?<=[a-zA-Z0-9+.-])(://)[^\s/@:]+:[^\s/@]+@")
+#: A longer line is cut: the time that a line takes grows faster than it.
+_MAX_LINE = 4096
 
 
 def redacted(text: str) -> str:
@@ -127,8 +146,17 @@ def redacted(text: str) -> str:
                 kept.append(line[: line.find("-----")][:1] + "[private key]")
             inside = not _KEY_END.search(line)
             continue
-        kept.append(_redacted_line(line))
+        start = _cut(line, _MAX_LINE)
+        kept.append(_redacted_line(start) + (f" [{len(line) - len(start)} more characters]" if start != line else ""))
     return "\n".join(kept)
+
+
+def _cut(text: str, most: int) -> str:
+    """As many whole lines as fit, or words of a very long one: half a secret does not look like one."""
+    if len(text) <= most:
+        return text
+    end = text.rfind("\n", max(most - _MAX_LINE, 0), most)
+    return text[: max(end if end >= 0 else text.rfind(" ", 0, most), 0)]
 
 
 def _redacted_line(line: str) -> str:

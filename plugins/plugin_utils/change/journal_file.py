@@ -22,6 +22,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.journal
     ChainError,
     check_chain,
     journal_line,
+    journal_text,
+    was_authorised,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.phrases import change_text
 
@@ -70,16 +72,23 @@ def check_journal(path: str) -> None:
             raise JournalError("journal_unusable", path=path, problem=f"{folder}: not writable") from None
 
 
-def append(path: str, entry: Mapping[str, Any]) -> None:
-    """Add one line to the journal. JournalError, and the file as it was, where that cannot be done."""
+def append(path: str, entry: Mapping[str, Any], granted: bool = False) -> None:
+    """Add one line to the journal. JournalError, and the file as it was, where that cannot be done.
+
+    granted: only where the journal says that this very change was authorised.
+    """
+    text = journal_text(entry)
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     except OSError as error:
         raise JournalError("journal_unusable", path=path, problem=error.strerror) from None
     with _opened(path, make=True) as handle:
-        previous, size = _checked(handle, path)
+        previous, content = _checked(handle, path)
+        if granted:
+            _check_granted(path, content, entry)
+        size = len(content)
         try:
-            _write(handle, journal_line(entry, previous))
+            _write(handle, journal_line(text, previous))
             os.fsync(handle)
             if not size:
                 _sync_folder(os.path.dirname(path))
@@ -87,6 +96,19 @@ def append(path: str, entry: Mapping[str, Any]) -> None:
             with suppress(OSError):
                 os.ftruncate(handle, size)
             raise JournalError("journal_unusable", path=path, problem=error.strerror) from None
+
+
+def check_granted(path: str, entry: Mapping[str, Any]) -> None:
+    """JournalError where the journal does not say that this very change was authorised. Writes nothing."""
+    content = b""
+    with suppress(FileNotFoundError), _opened(path, make=False) as handle:
+        _previous, content = _checked(handle, path)
+    _check_granted(path, content, entry)
+
+
+def _check_granted(path: str, content: bytes, entry: Mapping[str, Any]) -> None:
+    if not was_authorised(content, entry):
+        raise JournalError("not_granted", path=path, device=entry["device"], kind=entry["kind"])
 
 
 @contextmanager
@@ -123,15 +145,15 @@ def _locked(handle: int, path: str) -> bool:
         return False
 
 
-def _checked(handle: int, path: str) -> tuple[str, int]:
-    """The hash for the next line, and the size of the file, whose owner, mode and chain are sound."""
+def _checked(handle: int, path: str) -> tuple[str, bytes]:
+    """The hash for the next line, and what stands in the file, whose owner, mode and chain are sound."""
     _ours(os.fstat(handle), os.stat(os.path.dirname(path)), path)
     content = b""
     with os.fdopen(os.dup(handle), "rb") as reader:
         reader.seek(0)
         content = reader.read()
     try:
-        return check_chain(content), len(content)
+        return check_chain(content), content
     except ChainError as broken:
         raise JournalError("journal_cut" if broken.cut else "journal_broken", path=path, line=broken.line) from None
 

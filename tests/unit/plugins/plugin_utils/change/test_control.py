@@ -17,6 +17,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data im
 NOW = datetime(2026, 11, 22, 21, 0, tzinfo=timezone.utc)
 ENTRY = {"kinds": ["root_ca"], "by": "Acme", "on": "2026-01-01", "until": "2026-12-31", "reference": "A-1"}
 WINDOW = {"from": "2026-11-22T21:30:00+01:00", "to": "2026-11-22T23:00:00+01:00"}
+RELEASED = {**WINDOW, "released_by": "S. Petit, head nurse"}
 WELL = {"device_vendor_authorisation": [ENTRY], "device_in_use": False}
 
 
@@ -27,7 +28,8 @@ def without(entry: dict[str, Any], key: str) -> dict[str, Any]:
 GRANTED = [
     WELL,
     {**WELL, "device_in_use": "no"},
-    {**WELL, "device_in_use": True, "device_maintenance_windows": [WINDOW]},
+    {**WELL, "device_in_use": True, "device_maintenance_windows": [WINDOW, RELEASED]},
+    {**WELL, "device_in_use": None, "device_maintenance_windows": [RELEASED]},
     {**WELL, "device_in_use": None, "device_maintenance_windows": [WINDOW]},
     {**WELL, "device_vendor_authorisation": [{**ENTRY, "until": "2026-02-01"}, ENTRY]},
     {**WELL, "device_vendor_authorisation": [{**ENTRY, "until": "2026-11-22"}]},  # the last day is within
@@ -48,6 +50,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         ("authorisation_broken", {**WELL, "device_vendor_authorisation": [{**ENTRY, key: value}]}, f"1: {key}")
         for key, value in (
             *(("kinds", "root_ca"), ("kinds", []), ("kinds", ["rootca"]), ("kinds", [["root_ca"]]), ("by", " ")),
+            *(("by", "none"), ("by", "\u200b\u200b"), ("reference", "0"), ("reference", "-"), ("reference", "n/a")),
             *(("reference", 7), ("on", "soon"), ("on", None), ("until", "2025-12-31"), ("untill", "2026-12-31")),
         )
     ),
@@ -57,6 +60,16 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("use_unknown", without(WELL, "device_in_use"), "device_in_use"),
     ("in_use", {**WELL, "device_in_use": True}, "device_maintenance_windows"),
     ("in_use", {**WELL, "device_in_use": "yes", "device_maintenance_windows": []}, "device_in_use"),
+    ("not_released", {**WELL, "device_in_use": True, "device_maintenance_windows": [WINDOW]}, "released_by"),
+    (
+        "not_released",  # another window was released
+        {
+            **WELL,
+            "device_in_use": "on",
+            "device_maintenance_windows": [WINDOW, {**RELEASED, "to": "2026-11-22T21:45:00+01:00"}],
+        },
+        "released_by",
+    ),
     ("use_broken", {**WELL, "device_in_use": "perhaps"}, "perhaps"),
     ("use_broken", {**WELL, "device_in_use": 0.5, "device_maintenance_windows": [WINDOW]}, "0.5"),
     *(
@@ -68,6 +81,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
             [{**WINDOW, "to": WINDOW["from"]}],
             [without(WINDOW, "to")],
             [{**WINDOW, "zone": "Europe/Paris"}],
+            [{**WINDOW, "released_by": "-"}],
+            [{**WINDOW, "released_by": True}],
         )
     ),
     (
@@ -104,16 +119,37 @@ def test_it_is_refused_and_the_sentence_names_the_variable(reason: str, variable
         assert "device_" in refusal.text(language)
 
 
-@pytest.mark.parametrize("ticket", ["", "  ", None, 7, ["CHG-1"]])
+@pytest.mark.parametrize(
+    "ticket",
+    ["", "  ", None, 7, ["CHG-1"], "None", " null ", "0", "7", "-", "---", "n/a", "\u200b\u200b\u200b", "CHG\u200b-1"],
+)
 def test_no_ticket_no_change(ticket: Any) -> None:
     refusal = decide("root_ca", ticket, WELL, NOW)
     assert refusal is not None and "change_control_ticket" in refusal.text("en")
 
 
+@pytest.mark.parametrize(
+    ("ticket", "pattern", "reason"),
+    [
+        ("CHG-2026-0117", r"CHG-\d{4}-\d+", None),
+        ("4711", "", None),
+        ("CHG-2026-0117 or so", r"CHG-\d{4}-\d+", "ticket_other"),
+        ("none", ".*", "ticket_missing"),
+        ("CHG-1", "CHG-(", "pattern_broken"),
+    ],
+)
+def test_a_ticket_has_the_form_that_the_hospital_gives_it(ticket: str, pattern: str, reason: str | None) -> None:
+    refusal = decide("root_ca", ticket, WELL, NOW, pattern)
+    assert (refusal and refusal.reason) == reason
+    assert refusal is None or "change_control_ticket" in refusal.text("fr")
+
+
 def test_every_reason_is_given_by_a_case() -> None:
-    assert {reason for reason, _variables, _said in REFUSED} | {"ticket_missing"} == set(
-        load_data("words/change_texts")["refusals"]
-    )
+    assert {reason for reason, _variables, _said in REFUSED} | {
+        "ticket_missing",
+        "ticket_other",
+        "pattern_broken",
+    } == set(load_data("words/change_texts")["refusals"])
 
 
 def test_nothing_that_is_left_out_lets_a_change_pass() -> None:

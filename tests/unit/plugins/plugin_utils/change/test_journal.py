@@ -16,13 +16,16 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change import journal as journal_module
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change import journal_file
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.journal import (
     NO_LINE,
     ChainError,
     check_chain,
     journal_line,
+    journal_text,
     redacted,
+    was_authorised,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.change.journal_file import (
     JournalError,
@@ -35,10 +38,14 @@ COLLECTIONS = Path(journal_file.__file__).absolute().parents[6]
 KEY = "-----BEGIN " + "EC PRIVATE KEY-----"
 
 
+def line(entry: dict[str, Any], previous: str = NO_LINE) -> bytes:
+    return journal_line(journal_text(entry), previous)
+
+
 def lines(*details: str) -> bytes:
     content = b""
     for detail in details:
-        content += journal_line({"detail": detail, "event": "began", "device": "gw-1"}, check_chain(content))
+        content += line({"detail": detail, "event": "began", "device": "gw-1"}, check_chain(content))
     return content
 
 
@@ -212,7 +219,7 @@ SECRETS = [
 def test_no_secret_stays_in_a_diff(text: str) -> None:
     for kept in (
         redacted(text),
-        json.loads(journal_line({"files": [{"path": "/etc/x", "diff": text}]}, NO_LINE))["files"][0]["diff"],
+        json.loads(line({"files": [{"path": "/etc/x", "diff": text}]}))["files"][0]["diff"],
     ):
         assert "secret" not in kept and "c2VjcmV0" not in kept
         assert "after" in kept
@@ -225,4 +232,57 @@ def test_what_is_no_secret_stays() -> None:
 
 def test_a_file_of_secrets_is_not_shown_at_all() -> None:
     entry: dict[str, Any] = {"files": [{"path": "/etc/shadow", "diff": "-tech:abc:1\n+tech:!abc:1"}]}
-    assert "abc" not in journal_line(entry, NO_LINE).decode("ascii")
+    assert "abc" not in line(entry).decode("ascii")
+
+
+@pytest.mark.parametrize("text", SECRETS)
+@pytest.mark.parametrize("before", [4090, 19_990], ids=["in a long line", "at the end of what is kept"])
+def test_no_half_of_a_secret_stays_where_a_text_is_cut(text: str, before: int) -> None:
+    known = [filling for filling in ("x", "x ", "x\n") if "c2VjcmV0" not in redacted(filling + text)]
+    for filling in known:
+        for shift in range(0, 60, 2):
+            start = (filling * before)[: before - shift]
+            diff = json.loads(line({"files": [{"path": "/etc/x", "diff": start + text}]}))["files"][0]["diff"]
+            assert "secret" not in diff and "c2VjcmV0" not in diff
+
+
+def test_no_expression_meets_a_long_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what an expression takes more time for than the line is longer, it takes little: 20 kB once took minutes."""
+    met = []
+    monkeypatch.setattr(journal_module, "_redacted_line", lambda line: met.append(line) or line)
+    for entry in ({"detail": "! " * 60_000}, {"files": [{"path": "/etc/x", "diff": "pass " * 60_000}]}):
+        line(entry)
+    assert met and max(map(len, met)) <= 4096 and sum(map(len, met)) <= 40_000
+
+
+ASKED = {"id": "one", "device": "gw-1", "ticket": "CHG-1", "kind": "root_ca", "event": "authorised"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "granted"),
+    [
+        (ASKED, True),
+        ({**ASKED, "event": "began"}, True),
+        ({**ASKED, "id": "two"}, False),
+        ({**ASKED, "id": ""}, False),
+        ({**ASKED, "id": "on"}, False),
+        ({**ASKED, "device": "gw-2"}, False),
+        ({**ASKED, "ticket": "CHG-2"}, False),
+        ({**ASKED, "kind": "restore"}, False),
+        ({**ASKED, "id": "refused"}, False),
+        ({**ASKED, "id": "in a text"}, False),
+    ],
+)
+def test_what_the_journal_says_was_authorised(entry: dict[str, Any], granted: bool) -> None:
+    asked = [
+        {**ASKED, "id": "zero", "device": "gw-2", "detail": json.dumps({**ASKED, "id": "in a text"})},
+        ASKED,
+        {**ASKED, "event": "began"},
+        {**ASKED, "id": "refused", "event": "refused"},
+        {**ASKED, "id": "refused", "event": "authorised"},
+    ]
+    content = b""
+    for one in asked:
+        content += line(one, check_chain(content))
+    assert was_authorised(content, entry) is granted
+    assert not was_authorised(b"", entry)
