@@ -9,13 +9,17 @@ import re
 from typing import Any
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_LABEL = re.compile(
+    r"^(?:empreinte |fingerprint )?sha-?256(?: fingerprint| hash)? ?[:=]? ?|^(?:empreinte|fingerprint) ?[:=]? ?"
+)
 
 
 def plain_fingerprint(value: Any) -> str | None:
-    """64 lower hexadecimal digits from "AB:CD:…", "sha256:ab…" or the like; None where it is no SHA-256."""
+    """64 lower hexadecimal digits from "AB:CD:…", as openssl, keytool, certutil and browsers print it; None where it is
+    no SHA-256."""
     if not isinstance(value, str):
         return None
     if _FINGERPRINT.fullmatch(value):
         return value
-    text = value.strip().lower().removeprefix("sha256:").replace(":", "").replace(" ", "")
+    text = re.sub(r"[:\s]", "", _LABEL.sub("", value.strip().lower()))
     return text if _FINGERPRINT.fullmatch(text) else None
