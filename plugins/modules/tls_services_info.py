@@ -113,7 +113,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.old_clients import old_clients
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.old_clients import old_clients
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.running import (
     PROGRAMS,
     gather,

@@ -6,63 +6,104 @@
 from __future__ import annotations
 
 import base64
+import glob
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host, NotPermitted, NotSupported
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.trust import pem_certificates
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.certificates import (
+    Certificate,
+    certificates,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.found import inspect
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.running import PROGRAMS, load, mains_of
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.settings import (
+    SERVICES,
+    Reading,
+    Unclear,
+    read,
+)
 
 _MAX_CHAIN = 10
 
 
 @dataclass(frozen=True)
 class Named:
-    """A certificate that a configuration names, and the key beside it where it is a file of its own."""
+    """A certificate that a configuration names, and the key beside it where it is a file of its own.
+
+    problem: why the certificates of this configuration are not known, in the place of them
+    """
 
     service: str
     role: str
     path: str
     key_path: str | None
+    problem: str = ""
 
 
-#: service -> where its configuration lies
-_CONFIGURATIONS = {
-    "nginx": ("/etc/nginx/nginx.conf", "/etc/nginx/conf.d/**/*.conf", "/etc/nginx/sites-enabled/*"),
-    "apache": (
-        "/etc/apache2/sites-enabled/*",
-        "/etc/apache2/conf-enabled/*",
-        "/etc/apache2/mods-enabled/ssl.conf",
-        "/etc/httpd/conf/*.conf",
-        "/etc/httpd/conf.d/*.conf",
+#: Where configurations lie that no running process was seen to have, and, without the first of them, their parts.
+_PLACES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "nginx": (
+        PROGRAMS["nginx"].mains,
+        ("/etc/nginx/conf.d/**/*.conf", "/etc/nginx/sites-enabled/*", "/etc/nginx/http.d/*", "/etc/nginx/vhosts.d/*"),
     ),
-    "haproxy": ("/etc/haproxy/*.cfg",),
-    "stunnel": ("/etc/stunnel/*.conf",),
-    "mosquitto": ("/etc/mosquitto/mosquitto.conf", "/etc/mosquitto/conf.d/*.conf"),
+    "apache": (
+        PROGRAMS["apache"].mains,
+        (
+            *("/etc/apache2/sites-enabled/*", "/etc/apache2/conf-enabled/*", "/etc/apache2/mods-enabled/ssl.conf"),
+            *("/etc/httpd/conf.d/*.conf", "/etc/apache2/conf.d/*.conf", "/etc/apache2/vhosts.d/*.conf"),
+        ),
+    ),
+    "haproxy": (("/etc/haproxy/*.cfg", "/etc/haproxy/conf.d/*.cfg"), ()),
+    "stunnel": (("/etc/stunnel/*.conf",), ()),
+    "mosquitto": (("/etc/mosquitto/mosquitto.conf",), ("/etc/mosquitto/conf.d/*.conf",)),
 }
+
+
+@dataclass
+class _Look:
+    """One service's configuration, read through `host`; hidden: what may not be read of it."""
+
+    host: Host
+    hidden: list[str] = field(default_factory=list)
+
+    def read(self, path: str) -> str | None:
+        try:
+            return self.host.read(path)
+        except NotPermitted:
+            self.hidden.append(path)
+            return ""
+
+    def names(self, pattern: str) -> list[str]:
+        closed = self.host.closed_folder(pattern)
+        if closed is not None:
+            self.hidden.append(closed)
+        if not glob.has_magic(pattern):
+            return [pattern]
+        try:
+            return self.host.glob(pattern)
+        except NotSupported:  # a recording that did not look there
+            return []
 
 
 def certificate_files(host: Host, options: dict[str, Any]) -> dict[str, Any]:
     """{"certificate_files": [{"path", "service", "role", "chain_der", "key_path", "key_safe", "key_detail"}]}."""
     named: dict[tuple[str, str], Named] = {}
     hidden: list[str] = []
-    for service, patterns in _CONFIGURATIONS.items():
-        closed = [folder for folder in map(host.closed_folder, patterns) if folder is not None]
-        for path in dict.fromkeys(path for pattern in patterns for path in (*host.glob(pattern), *closed)):
-            try:
-                if path in closed:
-                    raise NotPermitted(f"{path} may be looked into by a privileged login only")
-                text = host.read(path)
-            except NotPermitted:
-                hidden.append(path)
-                # In the place of the certificates that it names.
-                named[(path, "server")] = Named(service, "server", path, None)
-                continue
-            for entry in parse_configuration(service, text or ""):
-                for found in _expand(host, entry):
-                    named.setdefault((found.path, found.role), found)
+    processes = _processes(host)
+    for service in SERVICES:
+        look = _Look(host)
+        for entry in _named_by(service, look, processes.get(service, [])):
+            for found in _expand(host, entry):
+                named.setdefault((found.path, found.role), found)
+        for path in dict.fromkeys(look.hidden):
+            # In the place of the certificates that it names.
+            named.setdefault((path, "server"), Named(service, "server", path, None))
+        hidden += dict.fromkeys(look.hidden)
     for entry in options["certificate_files"]:
         found = Named("other", entry.get("role", "server"), entry["path"], entry.get("key_path"))
         named.setdefault((found.path, found.role), found)
@@ -74,88 +115,75 @@ def certificate_files(host: Host, options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _processes(host: Host) -> dict[str, list[list[str]]]:
+    """The command lines of the TLS services that run here, without containers' and workers'."""
+    services = {process: service for service, program in PROGRAMS.items() for process in program.processes}
+    found: dict[str, list[list[str]]] = {}
+    here = host.descriptor("/proc/self/ns/mnt")
+    for path in host.glob("/proc/[0-9]*/comm"):
+        service = services.get((host.read(path) or "").strip())
+        folder = path.rpartition("/")[0]
+        if service is None or host.descriptor(f"{folder}/ns/mnt") not in (None, here):
+            continue
+        words = re.split(r"[\0 ]+", (host.read(f"{folder}/cmdline") or "").strip("\0 "))
+        # Without its words (a recording that did not ask), nothing is known of a process.
+        if words != [""] and words[:2] != ["nginx:", "worker"]:
+            found.setdefault(service, []).append(words)
+    return found
+
+
+def _named_by(service: str, look: _Look, processes: list[list[str]]) -> list[Named]:
+    """The certificates that a service's configuration names; where it runs with TLS and none is found, that."""
+    mains: list[str] = []
+    try:
+        mains = mains_of(
+            service, [(words, 0.0) for words in processes], lambda path: look.read(path) is not None, look.names
+        )
+        mains = mains or _unstarted(service, look)
+        found: list[Certificate] = []
+        # Each stunnel has its own file, whose first lines count for that file alone.
+        for group in [[main] for main in mains] if service == "stunnel" else [mains]:
+            texts, reading = load(service, group, look.read, look.names)
+            shown = certificates(service, reading, group, texts)
+            if not shown and processes and not look.hidden and _serves(service, reading):
+                raise Unclear("it serves TLS, and the certificate that it shows was not found")
+            found += shown
+    except Unclear as problem:
+        places = mains or PROGRAMS[service].mains or (f"/etc/{service}",)
+        return [Named(service, "server", places[0], None, f"unclear: {problem}")]
+    return [Named(service, entry.role, entry.path, entry.key_path) for entry in found]
+
+
+def _unstarted(service: str, look: _Look) -> list[str]:
+    """What is configured of a service that was not seen to run."""
+    for patterns in _PLACES[service]:
+        found = [path for pattern in patterns for path in look.names(pattern) if look.read(path) is not None]
+        if found:
+            return found if service in ("haproxy", "stunnel") or patterns is not _PLACES[service][0] else found[:1]
+    return []
+
+
+def _serves(service: str, reading: Reading) -> bool:
+    """Whether it listens with TLS, by a certificate: mosquitto may have a common secret instead."""
+    return bool(inspect(service, reading).endpoints) and not any(True for _item in reading.named("psk_hint"))
+
+
 def parse_configuration(service: str, text: str) -> list[Named]:
-    """The certificates that one configuration file names."""
-    return list(_PARSERS[service](text))
-
-
-def _nginx(text: str) -> Iterator[Named]:
-    plain = re.sub("#.*", "", text)
-
-    def values(directive: str) -> list[str]:
-        return re.findall(rf"(?:^|[;{{}}])[ \t]*{directive}[ \t]+([^;\n]{{1,500}});", plain, re.MULTILINE)
-
-    # The key that belongs to a certificate is the one of the same block; nginx wants them in the same order.
-    yield from _pairs("nginx", "server", values("ssl_certificate"), values("ssl_certificate_key"))
-    yield from _pairs("nginx", "client", values("proxy_ssl_certificate"), values("proxy_ssl_certificate_key"))
-
-
-def _apache(text: str) -> Iterator[Named]:
-    def values(directive: str) -> list[str]:
-        return re.findall(rf"^[ \t]*{directive}[ \t]+(\S+)", text, re.MULTILINE | re.IGNORECASE)
-
-    yield from _pairs("apache", "server", values("SSLCertificateFile"), values("SSLCertificateKeyFile"))
-    yield from _pairs("apache", "client", values("SSLProxyMachineCertificateFile"), [])
-
-
-def _haproxy(text: str) -> Iterator[Named]:
-    for line in text.splitlines():
-        words = line.split("#", 1)[0].split()
-        role = "server" if words[:1] == ["bind"] else "client"
-        for position, word in enumerate(words[:-1]):
-            if word == "crt":
-                yield Named("haproxy", role, words[position + 1], None)
-
-
-def _stunnel(text: str) -> Iterator[Named]:
-    section: dict[str, str] = {}
-    defaults: dict[str, str] = {}
-    current = defaults
-
-    def named(values: dict[str, str]) -> Iterator[Named]:
-        if "cert" in values:
-            role = "client" if values.get("client", "no").lower() == "yes" else "server"
-            yield Named("stunnel", role, values["cert"], values.get("key"))
-
-    sections = []
-    for line in text.splitlines():
-        line = line.split(";", 1)[0].split("#", 1)[0].strip()
-        if line.startswith("[") and line.endswith("]"):
-            section = {}
-            sections.append(section)
-            current = section
-        elif "=" in line:
-            key, _equals, value = line.partition("=")
-            current[key.strip()] = value.strip()
-    for values in sections or [{}]:
-        yield from named({**defaults, **values})
-
-
-def _mosquitto(text: str) -> Iterator[Named]:
-    def values(option: str) -> list[str]:
-        return re.findall(rf"^[ \t]*{option}[ \t]+(.+)$", text, re.MULTILINE)
-
-    yield from _pairs("mosquitto", "server", values("certfile"), values("keyfile"))
-    yield from _pairs("mosquitto", "client", values("bridge_certfile"), values("bridge_keyfile"))
-
-
-_PARSERS = {"nginx": _nginx, "apache": _apache, "haproxy": _haproxy, "stunnel": _stunnel, "mosquitto": _mosquitto}
-
-
-def _pairs(service: str, role: str, certificates: list[str], keys: list[str]) -> Iterator[Named]:
-    for position, path in enumerate(certificates):
-        key = keys[position] if position < len(keys) else None
-        yield Named(service, role, path.strip().strip("\"'"), key.strip().strip("\"'") if key else None)
+    """The certificates that one configuration file names; none where it does not hold together."""
+    try:
+        reading = read(service, ["/configuration"], {"/configuration": text})
+    except Unclear:
+        return []
+    found = certificates(service, reading, ["/configuration"], {"/configuration": text})
+    return [Named(service, entry.role, entry.path, entry.key_path) for entry in found]
 
 
 def _expand(host: Host, entry: Named) -> Iterator[Named]:
     """haproxy may name a folder of files."""
-    if entry.service == "haproxy" and not host.state(entry.path + "/."):
-        yield entry
-        return
-    if entry.service == "haproxy":
-        for path in host.glob(entry.path.rstrip("/") + "/*.pem"):
-            yield Named(entry.service, entry.role, path, None)
+    if entry.service == "haproxy" and not entry.problem and host.state(entry.path + "/."):
+        for path in host.glob(entry.path.rstrip("/") + "/*"):
+            if not path.endswith((".key", ".issuer", ".ocsp", ".sctl", ".dh")):
+                yield Named(entry.service, entry.role, path, None)
         return
     yield entry
 
@@ -169,8 +197,10 @@ def _describe(host: Host, entry: Named, groups: dict[int, str]) -> dict[str, Any
         "key_path": entry.key_path,
         "key_safe": None,
         "key_detail": "",
-        "detail": "",
+        "detail": entry.problem,
     }
+    if entry.problem:
+        return found
     try:
         data = host.read_bytes(entry.path)
     except NotPermitted as problem:
@@ -251,5 +281,5 @@ def system(host: Host, _options: dict[str, Any]) -> dict[str, Any]:
 
 def parse_os_release(text: str) -> str | None:
     """PRETTY_NAME of an os-release file."""
-    found = re.search(r"^PRETTY_NAME=(['\"]?)(.*)\1[ \t]*$", text, re.MULTILINE)
+    found = re.search(r"^PRETTY_NAME=(['\"]?)([^\r\n]*)\1[ \t]*\r?$", text, re.MULTILINE)
     return found[2][:120] if found else None

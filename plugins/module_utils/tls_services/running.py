@@ -9,12 +9,12 @@ import glob
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.found import Found, inspect
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.settings import Unclear, read
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.settings import Reading, Unclear, read
 
 _MAX_FILE = 1024 * 1024
 _MAX_FILES = 500
@@ -107,7 +107,12 @@ def installed(service: str) -> str:
     return next((place for place in places if os.access(place, os.X_OK)), "")
 
 
-def mains_of(service: str, processes: list[tuple[list[str], float]]) -> list[str]:
+def mains_of(
+    service: str,
+    processes: Iterable[tuple[list[str], float]],
+    exists: Callable[[str], bool] = os.path.exists,
+    names: Callable[[str], list[str]] = glob.glob,
+) -> list[str]:
     """The files that the running processes were started with. Unclear where they are not named in full."""
     program = PROGRAMS[service]
     mains: list[str] = []
@@ -116,10 +121,9 @@ def mains_of(service: str, processes: list[tuple[list[str], float]]) -> list[str
             named = [word for word in words[1:] if not word.startswith("-")][:1]
         else:
             named = [after for word, after in zip(words, words[1:]) if word == program.flag]
-        named = [
-            item for name in named for item in (sorted(glob.glob(f"{name}/*.cfg")) if os.path.isdir(name) else [name])
-        ]
-        defaults = [name for name in program.mains if os.path.exists(name)][:1]
+        # haproxy reads the files of a folder in their order.
+        named = [item for name in named for item in (sorted(names(f"{name}/*.cfg")) or [name])]
+        defaults = [name for name in program.mains if exists(name)][:1]
         # mosquitto alone needs no file, and then serves no TLS.
         if not named and not defaults and program.mains:
             raise Unclear(f"{service} was started without a file, and none is in {' or '.join(program.mains)}")
@@ -130,23 +134,40 @@ def mains_of(service: str, processes: list[tuple[list[str], float]]) -> list[str
     return list(dict.fromkeys(mains))
 
 
-def gather(service: str, mains: list[str]) -> tuple[dict[str, dict[str, Any]], Found]:
-    """(path -> real, content, mode, modified; where it listens). Unclear, OSError."""
-    files: dict[str, dict[str, Any]] = {}
+def load(
+    service: str, mains: Sequence[str], read_text: Callable[[str], str | None], names: Callable[[str], Iterable[str]]
+) -> tuple[dict[str, str], Reading]:
+    """(the texts of these files and of all that they include, by path; what they say). Unclear."""
+    texts: dict[str, str] = {}
+    asked: set[str] = set()
     wanted = list(mains)
     for _round in range(_ROUNDS):
         for path in wanted:
-            if path not in files and os.path.isfile(path):
-                if len(files) >= _MAX_FILES:
+            text = read_text(path)
+            if text is not None:
+                if len(texts) >= _MAX_FILES:
                     raise Unclear("the configuration has too many files")
-                files[path] = _file(path)
-        reading = read(service, mains, _texts(files))
-        patterns = dict.fromkeys(reading.patterns)
-        wanted = [path for pattern in patterns for path in sorted(glob.glob(pattern)) if path not in files]
-        wanted = [path for path in wanted if os.path.isfile(path)]
+                texts[path] = text
+        asked.update(wanted)
+        reading = read(service, mains, texts)
+        named = (path for pattern in dict.fromkeys(reading.patterns) for path in sorted(names(pattern)))
+        wanted = [path for path in dict.fromkeys(named) if path not in asked]
         if not wanted:
-            return files, inspect(service, reading)
+            return texts, reading
     raise Unclear("files include each other too deeply")
+
+
+def gather(service: str, mains: list[str]) -> tuple[dict[str, dict[str, Any]], Found]:
+    """(path -> real, content, mode, modified; where it listens). Unclear, OSError."""
+    files: dict[str, dict[str, Any]] = {}
+
+    def read_text(path: str) -> str | None:
+        if path not in files and os.path.isfile(path):
+            files[path] = _file(path)
+        return str(files[path]["content"]) if path in files else None
+
+    _texts, reading = load(service, mains, read_text, glob.glob)
+    return files, inspect(service, reading)
 
 
 def _file(path: str) -> dict[str, Any]:
@@ -167,7 +188,3 @@ def _file(path: str) -> dict[str, Any]:
         "mode": f"{stat.S_IMODE(state.st_mode):04o}",
         "modified": state.st_mtime,
     }
-
-
-def _texts(files: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    return {path: str(file["content"]) for path, file in files.items()}

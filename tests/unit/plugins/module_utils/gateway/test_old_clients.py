@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.old_clients import old_clients
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.found import Log
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.old_clients import old_clients
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=timezone.utc).timestamp()
 LONG_AGO = '192.0.2.7 - [01/Nov/2026:08:00:00 +0000] "GET / HTTP/1.1" 200 TLSv1.2\n'
