@@ -89,9 +89,11 @@ def _lines_of(tree: ast.AST, line: int) -> range:
 
 
 def _changes(tree: ast.AST) -> Iterator[tuple[Any, Callable[[], None]]]:
-    """What can be changed: the node, and a function that does it. Texts, types and decorators stay as they are."""
+    """What can be changed: the node, and a function that does it. Texts, types, decorators and zip's `strict` stay."""
     decorators = [part for node in ast.walk(tree) for part in getattr(node, "decorator_list", ())]
     kept = {id(part) for decorator in decorators for part in ast.walk(decorator)}
+    # What `zip(strict=True)` raises would be a mistake of ours, and no input's.
+    kept |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "strict"}
     for node in ast.walk(tree):
         if id(node) in kept:
             continue

@@ -159,7 +159,8 @@ def _about(tbs: bytes, certificate: Certificate, issuer: Certificate) -> _Single
 
 
 def _single(tbs: bytes, elements: list[der.Element], demands: bool) -> _Single:
-    status, _header, first, last = elements[1] if len(elements) > 1 else (0, 0, 0, 0)
+    start, stop = _content(elements, 2)
+    status, _header, first, last = elements[1]
     revoked_at, reason = None, "unspecified"
     if status == _REVOKED:
         told = der.children(tbs, first, last)
@@ -167,7 +168,6 @@ def _single(tbs: bytes, elements: list[der.Element], demands: bool) -> _Single:
         if len(told) > 1:
             inner, end = der.expect(tbs, told[1][2], told[1][3], der.ENUMERATED)
             reason = reason_name(der.integer(tbs[inner:end]))
-    start, stop = _content(elements, 2)
     next_update = None
     for tag, _header, first, last in elements[3:]:
         if tag == 0xA0:

@@ -26,7 +26,10 @@ from hypothesis import strategies as st
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.certificate_trust import TRUST_FAILURES
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.client_rules import REFUSED_BY
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.judge import TrustJudge
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.path_rules import sturdiness
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.trust.paths import CONTRADICTS, FITS, MAY_FIT, fit
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509 import signatures
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.certificate import parse_certificate
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.x509.describe import (
     CertificateSourceError,
     describe_certificate,
@@ -153,6 +156,16 @@ def cross_signed() -> dict[str, Case]:
             [new_root],
             [device, pki.make("Crossed", new_root, ca=True, days=(1, 900)), by_new],
         ),
+        "cross-signed, one that starts and one that ends now": Case(
+            "trusted/anchor_reached",
+            [new_root],
+            [
+                device,
+                pki.make("Crossed", new_root, ca=True, days=(0, 900)),
+                pki.make("Crossed", new_root, ca=True, days=(-900, 0)),
+                by_new,
+            ],
+        ),
         "cross-signed, the good path wins over an expired anchor": Case(
             "trusted/anchor_reached", [old_root, new_root], [device, by_old, by_new]
         ),
@@ -206,6 +219,8 @@ def excluding(base: bytes, *more: bytes) -> pki.Identity:
     return pki.rebuild(BOUND_RSA, RSA_ROOT, extensions=b"".join(extensions))
 
 
+#: Forms of names that are known and that no certificate of a device has: other, X.400, EDI, registered number.
+OTHER_BOUNDS = {tag: excluding(pki.tlv(tag, b"\x2a")) for tag in (0xA0, 0xA3, 0xA5, 0x88)}
 UNREADABLE_BOUNDS = {
     "an address without a mask": excluding(pki.tlv(0x87, bytes([10, 20, 0, 0]))),
     "an address cut short": excluding(pki.tlv(0x87, bytes([10, 20, 0, 0, 255, 255, 0]))),
@@ -262,6 +277,7 @@ def weird(identity: pki.Identity, signer: pki.Identity, *extensions: bytes) -> p
 
 
 UNKNOWN_EXTENSION = "1.3.6.1.4.1.99999.1"
+CRITICAL = (x509.UnrecognizedExtension(x509.ObjectIdentifier(UNKNOWN_EXTENSION), b"\5\0"), True)
 
 
 def used_as(*bits: str) -> x509.KeyUsage:
@@ -273,6 +289,14 @@ KEY_USAGES = (
     *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
     *("key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
 )
+
+
+def with_usage(identity: pki.Identity, signer: pki.Identity, bits: str) -> pki.Identity:
+    """With a raw key usage."""
+    return weird(identity, signer, pki.extension("2.5.29.15", bytes.fromhex(bits), critical=True))
+
+
+ODD_MIDDLE = with_usage(pki.make("Odd", ROOT, ca=True, without=[KU]), ROOT, "03020001")
 
 
 def purposes() -> dict[str, Case]:
@@ -310,6 +334,16 @@ def purposes() -> dict[str, Case]:
         "key agreement alone": case(unsigned, (used_as("key_agreement"), True)),
         "Netscape client": case("purpose_not_server/netscape_type", netscape(bytes.fromhex("03020780"))),
         "Netscape server": case("trusted/anchor_reached", netscape(bytes.fromhex("03020640"))),
+        "a key usage that means nothing": Case(
+            not_tls, [ROOT], [with_usage(pki.make("device", MIDDLE, without=[KU]), MIDDLE, "03020001"), MIDDLE]
+        ),
+        "enciphering an agreed key alone": Case(
+            unsigned, [ROOT], [with_usage(pki.make("device", MIDDLE, without=[KU]), MIDDLE, "03020009"), MIDDLE]
+        ),
+        "an authority with a key usage that means nothing": Case(
+            "bad_signature/key_usage", [ROOT], [issued(ODD_MIDDLE), ODD_MIDDLE]
+        ),
+        "Netscape, a bit of no meaning": case("purpose_not_server/netscape_type", netscape(bytes.fromhex("03020001"))),
         "Netscape nothing": case("purpose_not_server/netscape_type", netscape(bytes.fromhex("030100"))),
         "an authority as a server": Case(
             "purpose_not_server/authority_as_server", [ROOT], [pki.make("x", MIDDLE, ca=True), MIDDLE]
@@ -859,6 +893,29 @@ CASES: dict[str, Case] = {
         [issued(ROOT)],
     ),
     "reversed": Case("not_assessed/chain_order", [ROOT], [ROOT, MIDDLE, DEVICE]),
+    "reversed, of two": Case("not_assessed/chain_order", [ROOT], [ROOT, issued(ROOT)]),
+    "an authority as a server, above it its own": Case(
+        "purpose_not_server/authority_as_server", [ROOT], [MIDDLE, ROOT, STRANGER]
+    ),
+    "an authority first, another that cannot be read": Case(
+        "purpose_not_server/authority_as_server", [ROOT], [MIDDLE, constraints(b"\1\1\0\1\1\xff")]
+    ),
+    "more namesakes than signatures are tried": Case(
+        "not_assessed/search_limit",
+        [ROOT],
+        [DEVICE],
+        [pki.make("Middle", ca=True, label=f"clone {index}", without=[SKI]) for index in range(40)],
+    ),
+    "a critical extension below the anchor itself": Case(
+        "not_assessed/critical_extension",
+        [ROOT],
+        [pki.make("x", ROOT, extra=[CRITICAL])],
+    ),
+    "a critical extension of a pinned device": Case(
+        "trusted/leaf_is_anchor",
+        [(odd_one := pki.make("x", extra=[CRITICAL]))],
+        [odd_one],
+    ),
     "too deep": Case("not_assessed/search_limit", [(deep := long_chain(20))[-1]], deep[:-1]),
     **cross_signed(),
     **purposes(),
@@ -885,6 +942,49 @@ def test_nothing_is_trusted_without_its_anchor(case: str) -> None:
 def test_every_cause_is_met() -> None:
     met = {case.expect for case in CASES.values()} | {"revoked/leaf_revoked", "revoked/intermediate_revoked"}
     assert met == {f"{status}/{cause}" for status, causes in STATUSES.items() for cause in causes}
+
+
+def test_of_a_chain_in_disorder_the_first_is_named() -> None:
+    verdict = CASES["reversed"].verdict()
+    assert verdict["link"] == "CN=Root,O=Test Hospital" and "CN=Root" in verdict["detail"]
+
+
+@pytest.mark.parametrize(
+    ("weak", "path"),
+    [
+        (0, [DEVICE, MIDDLE, ROOT]),
+        (0, [RSA_DEVICE, RSA_MIDDLE, RSA_ROOT]),
+        (0, [pki.make("x", kind="ed25519")]),
+        (1, [pki.make("x", kind="rsa1024")]),
+        (1, [pki.rebuild(RSA_DEVICE, RSA_MIDDLE, "sha1"), RSA_MIDDLE]),
+        (0, [RSA_DEVICE, pki.rebuild(RSA_MIDDLE, RSA_ROOT, "sha1")]),
+        (1, [pki.rebuild(RSA_DEVICE, RSA_MIDDLE, validity=pki.tlv(0x30)), RSA_MIDDLE]),
+    ],
+)
+def test_the_weak_links_of_a_path(weak: int, path: list[pki.Identity]) -> None:
+    assert sturdiness(tuple(parse_certificate(one.der) for one in path))[0] == -weak
+
+
+SERIAL_ONLY = x509.AuthorityKeyIdentifier(None, [x509.DirectoryName(ROOT.certificate.subject)], 7)
+
+
+@pytest.mark.parametrize(
+    ("identifier", "issuer", "expected"),
+    [
+        (SERIAL_ONLY, pki.make("Middle", ROOT, ca=True, serial=7), FITS),
+        (SERIAL_ONLY, pki.make("Middle", ROOT, ca=True, serial=8), CONTRADICTS),
+        (SERIAL_ONLY, pki.make("Middle", STRANGER, ca=True, serial=7), CONTRADICTS),
+        (bytes.fromhex("3003820107"), pki.make("Middle", ROOT, ca=True, serial=8), MAY_FIT),
+        (pki.tlv(0x30, pki.tlv(0xA1, pki.tlv(0xA4, STRANGER.certificate.subject.public_bytes()))), MIDDLE, MAY_FIT),
+    ],
+)
+def test_what_key_identifiers_by_name_and_number_say(identifier: Any, issuer: pki.Identity, expected: int) -> None:
+    if isinstance(identifier, bytes):
+        identifier = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.35"), identifier)
+        device = pki.make("x", issuer, without=[AKI], extra=[(identifier, False)])
+    else:
+        device = pki.make("x", issuer, extra=[(identifier, False)])
+    assert fit(parse_certificate(device.der), parse_certificate(issuer.der)) == expected
 
 
 def test_the_clients_that_refuse_are_named() -> None:
@@ -955,6 +1055,10 @@ PATHS: dict[str, tuple[Case, list[tuple[str, pki.Identity]]]] = {
     "without anchors": (
         Case("not_assessed", [], [DEVICE, ROOT, MIDDLE]),
         [("device", DEVICE), ("authority", MIDDLE), ("root", ROOT)],
+    ),
+    "below a root that is no anchor": (
+        Case("unknown_authority", [ROOT], [(own := issued(STRANGER)), STRANGER]),
+        [("device", own), ("root", STRANGER)],
     ),
     "self-signed": (Case("self_signed", [ROOT], [SELF]), [("device", SELF)]),
     "nothing to begin with": (Case("not_assessed", [ROOT], [b"garbage", MIDDLE]), []),
@@ -1244,6 +1348,25 @@ def test_a_thousand_names_under_a_hundred_constraints_cost_bounded_time() -> Non
     verdict = TrustJudge([ROOT.der]).judge([device.der, bound.der], NOW)
     assert time.process_time() - started < 0.5
     assert verdict["cause"] == "name_constraints_unsupported"
+
+    bound = name_constraints([x509.DNSName("example")], [x509.DNSName(f"{number}.test") for number in range(100)])
+    device = issued(bound, dns=[f"{number}.example" for number in range(1000)])
+    assert TrustJudge([ROOT.der]).judge([device.der, bound.der], NOW)["cause"] == "name_constraints_unsupported"
+
+
+@pytest.mark.parametrize("tag", OTHER_BOUNDS)
+def test_a_form_of_name_that_the_device_does_not_have_excludes_nothing(tag: int) -> None:
+    device = pki.rebuild(BELOW_BOUND, BOUND_RSA)
+    assert TrustJudge([RSA_ROOT.der]).judge([device.der, OTHER_BOUNDS[tag].der], NOW)["status"] == "trusted"
+
+
+@pytest.mark.filterwarnings("ignore:Attribute's length")
+@pytest.mark.parametrize(("size", "cause"), [(253, "name_constraints"), (254, "anchor_reached")])
+def test_a_common_name_as_long_as_a_host_name_may_be(size: int, cause: str) -> None:
+    text = ".".join(["a" * 60] * 4 + ["b" * (size - 244)])
+    attribute = x509.NameAttribute(NameOID.COMMON_NAME, text, _validate=False)
+    device = pki.make("x", DNS_BOUND, subject=x509.Name([attribute]))
+    assert TrustJudge([ROOT.der]).judge([device.der, DNS_BOUND.der], NOW)["cause"] == cause
 
 
 def test_a_chain_of_ten_thousand_costs_bounded_time() -> None:

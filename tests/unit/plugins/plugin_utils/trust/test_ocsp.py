@@ -33,6 +33,19 @@ OTHER = pki.make("echo-006", ISSUER, dns=["echo-006.hopital.example"])
 STRANGER = pki.make("Somebody Else", ca=True)
 _SIGNING = (x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.OCSP_SIGNING]), False)
 DELEGATE = pki.make("Hospital OCSP", ISSUER, extra=[_SIGNING])
+FRESH_DELEGATE = pki.make("New OCSP", ISSUER, days=(0, 9), extra=[_SIGNING])
+ENDING_DELEGATE = pki.make("Ending OCSP", ISSUER, days=(-90, 0), extra=[_SIGNING])
+# A key usage whose only bit means nothing alone (encipherOnly).
+ODD_DELEGATE = pki.rebuild(
+    pki.make("Odd OCSP", ISSUER, extra=[_SIGNING]),
+    ISSUER,
+    extensions=b"".join(
+        [
+            *pki.raw_extensions(pki.make("Odd OCSP", ISSUER, extra=[_SIGNING], without=[x509.KeyUsage])),
+            pki.extension("2.5.29.15", bytes.fromhex("03020001")),
+        ]
+    ),
+)
 EXPIRED_DELEGATE = pki.make("Old OCSP", ISSUER, days=(-90, -1), extra=[_SIGNING])
 NO_DELEGATE = pki.make("Hospital Web", ISSUER, dns=["web.hopital.example"])
 
@@ -44,6 +57,7 @@ def answer(
     status: ocsp.OCSPCertStatus = ocsp.OCSPCertStatus.GOOD,
     hours: tuple[float, float | None] = (-1, 24),
     delegates: tuple[pki.Identity, ...] = (),
+    reason: x509.ReasonFlags | None = x509.ReasonFlags.key_compromise,
 ) -> bytes:
     revoked = status == ocsp.OCSPCertStatus.REVOKED
     signer = signer or issuer
@@ -57,7 +71,7 @@ def answer(
             this_update=pki.NOW + timedelta(hours=hours[0]),
             next_update=None if hours[1] is None else pki.NOW + timedelta(hours=hours[1]),
             revocation_time=pki.NOW - timedelta(days=3) if revoked else None,
-            revocation_reason=x509.ReasonFlags.key_compromise if revoked else None,
+            revocation_reason=reason if revoked else None,
         )
         .responder_id(ocsp.OCSPResponderEncoding.NAME, signer.certificate)
     )
@@ -88,7 +102,18 @@ REFUSED = ocsp.OCSPResponseBuilder.build_unsuccessful(ocsp.OCSPResponseStatus.TR
         (answer(signer=DELEGATE), "not_assessed", "not signed by"),
         (answer(signer=EXPIRED_DELEGATE, delegates=(EXPIRED_DELEGATE,)), "not_assessed", "not signed by"),
         (answer(signer=NO_DELEGATE, delegates=(NO_DELEGATE,)), "not_assessed", "not signed by"),
+        (answer(signer=FRESH_DELEGATE, delegates=(FRESH_DELEGATE,)), "good", ""),
+        (answer(signer=ENDING_DELEGATE, delegates=(ENDING_DELEGATE,)), "good", ""),
+        (answer(signer=ODD_DELEGATE, delegates=(ODD_DELEGATE,)), "not_assessed", "not signed by"),
+        (answer(status=ocsp.OCSPCertStatus.REVOKED, reason=None), "revoked", "revoked on 2026-11-19 (unspecified)"),
         (REFUSED, "not_assessed", "answered try_later"),
+        (pki.tlv(0x30, pki.tlv(0x0A, b"\1")), "not_assessed", "answered malformed_request"),
+        (pki.tlv(0x30, pki.tlv(0x0A, b"\2")), "not_assessed", "answered internal_error"),
+        (pki.tlv(0x30, pki.tlv(0x0A, b"\5")), "not_assessed", "answered sig_required"),
+        (pki.tlv(0x30, pki.tlv(0x0A, b"\6")), "not_assessed", "answered unauthorized"),
+        (pki.tlv(0x30, pki.tlv(0x0A, b"\0")), "not_assessed", "an incomplete OCSP answer"),
+        (pki.tlv(0x30), "not_assessed", "not an OCSP answer"),
+        (pki.tlv(0x30, pki.tlv(2, b"\3")), "not_assessed", "not an OCSP answer"),
         (pki.tlv(0x30, pki.tlv(0x0A, b"\x7f" * 2000)), "not_assessed", "answered an unknown status"),
         (b"", "not_assessed", "cannot be read"),
         (b"<html>", "not_assessed", "cannot be read"),
@@ -98,6 +123,7 @@ def test_what_an_answer_is_worth(data: bytes, status: str, detail: str) -> None:
     read = read_answer(data, DEVICE.der, ISSUER.der, pki.NOW)
     assert read["status"] == status
     assert detail in read["detail"]
+    assert read["date"] == ("2026-11-19T17:00:00Z" if status == "revoked" else None)
 
 
 def test_rsa_answers_are_read_too() -> None:
@@ -142,6 +168,19 @@ def twice(other: bytes) -> Any:
     return lambda body: [*body[:-1], pki.tlv(0x30, *pki.elements(body[-1]), *single)]
 
 
+def beside(extension: bytes) -> Any:
+    """A change that puts extensions beside what an answer says of its one certificate."""
+
+    def change(body: list[bytes]) -> list[bytes]:
+        [single] = pki.elements(body[-1])
+        return [*body[:-1], pki.tlv(0x30, pki.tlv(0x30, *pki.elements(single), extension))]
+
+    return change
+
+
+UNKNOWN = answer(status=ocsp.OCSPCertStatus.UNKNOWN)
+
+
 @pytest.mark.parametrize(
     ("data", "status"),
     [
@@ -161,6 +200,12 @@ def twice(other: bytes) -> Any:
         (resigned(REVOKED, ISSUER, "sha256", twice(answer())), "revoked"),
         (resigned(answer(status=ocsp.OCSPCertStatus.UNKNOWN), ISSUER, "sha256", twice(REVOKED)), "revoked"),
         (resigned(answer(device=OTHER), ISSUER, "sha256", twice(answer())), "good"),
+        (resigned(answer(), ISSUER, "sha256", twice(UNKNOWN)), "not_assessed"),
+        (resigned(UNKNOWN, ISSUER, "sha256", twice(answer())), "not_assessed"),
+        (resigned(REVOKED, ISSUER, "sha256", twice(UNKNOWN)), "revoked"),
+        (resigned(answer(), ISSUER, "sha256", beside(CRITICAL)), "not_assessed"),
+        (resigned(answer(), ISSUER, "sha256", beside(PLAIN)), "good"),
+        (resigned(answer(), ISSUER, "sha256", lambda body: [pki.tlv(0xA0, b"\2\1\0"), *body]), "good"),
     ],
 )
 def test_whose_answer_and_how_it_is_signed(data: bytes, status: str) -> None:
@@ -210,6 +255,26 @@ def test_the_issuer_is_found_by_its_name_in_any_case_and_by_its_key() -> None:
 def test_an_answer_and_a_verdict(status: str, answered: str, expected: str) -> None:
     verdict = with_answer({"status": status, "cause": "x"}, {"status": answered, "detail": "d", "date": None})
     assert (verdict["status"], verdict["revocation"]["status"]) == (expected, answered)
+    assert verdict["revocation"]["asked"] is True
+
+
+@pytest.mark.parametrize(
+    ("listed", "answered", "told"),
+    [
+        ("good", "not_assessed", "good"),
+        ("good", "good", "good"),
+        ("good", "revoked", "revoked"),
+        ("not_assessed", "not_assessed", "not_assessed"),
+        ("not_assessed", "good", "good"),
+        ("revoked", "good", "revoked"),
+    ],
+)
+def test_an_answer_beside_a_list(listed: str, answered: str, told: str) -> None:
+    trust = {"status": "trusted", "cause": "x", "revocation": {"status": listed, "detail": "of the list"}}
+    revocation = with_answer(trust, {"status": answered, "detail": "of OCSP", "date": None})["revocation"]
+    by_list = listed == "revoked" or (listed, answered) == ("good", "not_assessed")
+    assert (revocation["status"], revocation["detail"]) == (told, "of the list" if by_list else "of OCSP")
+    assert revocation.get("asked", False) is (listed != "revoked")
 
 
 def test_the_same_serial_of_another_issuer_is_another_certificate() -> None:
@@ -222,6 +287,11 @@ def test_the_request_is_about_the_certificate() -> None:
     assert request.serial_number == DEVICE.certificate.serial_number
     built = ocsp.OCSPRequestBuilder().add_certificate(DEVICE.certificate, ISSUER.certificate, hashes.SHA1()).build()
     assert build_request(DEVICE.der, ISSUER.der) == built.public_bytes(serialization.Encoding.DER)
+
+
+def test_a_serial_number_below_zero_is_asked_about_too() -> None:
+    negative = pki.rebuild(DEVICE, ISSUER, serial=pki.tlv(2, b"\xfe"))
+    assert pki.tlv(2, b"\xfe") in build_request(negative.der, ISSUER.der)
 
 
 def test_an_unreadable_certificate_cannot_be_asked_about() -> None:

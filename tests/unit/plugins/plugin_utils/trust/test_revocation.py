@@ -37,6 +37,16 @@ ROOT = pki.make("Root", ca=True)
 MIDDLE = pki.make("Middle", ROOT, ca=True, serial=0x51)
 STRANGER = pki.make("Root", ca=True, label="stranger of that name")
 NO_CRL_SIGN = pki.make("Silent", ROOT, ca=True, extra=[(pki.key_usage(authority=True, crl_sign=False), True)])
+ODD_USAGE = pki.rebuild(
+    pki.make("Odd", ROOT, ca=True),
+    ROOT,
+    extensions=b"".join(
+        [
+            *pki.raw_extensions(pki.make("Odd", ROOT, ca=True, without=[x509.KeyUsage])),
+            pki.extension("2.5.29.15", bytes.fromhex("03020001")),
+        ]
+    ),
+)
 SERIAL = 0xB0
 
 
@@ -76,6 +86,7 @@ UNKNOWN = (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1
 RELATIVE = pki.tlv(0x30, bytes.fromhex("0603550403"), pki.tlv(0x0C, b"List 2"))
 WHOLE = x509.Name([*MIDDLE.certificate.subject, x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "LIST  2")])
 POINTED = device(extra=[(x509.CRLDistributionPoints([point(URL.value)]), False)])
+REASON_0 = pki.extension("2.5.29.21", b"\x0a\1\0")
 UNKNOWN_ENTRY = pki.extension("1.3.6.1.4.1.99999.1", b"\5\0", critical=True)
 
 
@@ -126,7 +137,14 @@ CASES = {
     "issuer may not sign lists": Case(
         "not_assessed", [pki.crl(NO_CRL_SIGN)], "may not sign revocation lists", device(NO_CRL_SIGN), NO_CRL_SIGN
     ),
+    "issuer may do nothing that is known": Case(
+        "not_assessed", [pki.crl(ODD_USAGE)], "may not sign revocation lists", device(ODD_USAGE), ODD_USAGE
+    ),
+    "for no reason": Case("revoked", [with_entry(REASON_0, serial=SERIAL)], "reason unspecified"),
+    "of the first version": Case("good", [resigned(of_middle(), lambda body: body[1:5])]),
     # age
+    "first second": Case("good", [of_middle(days=(0, 9))]),
+    "on hold, last second": Case("revoked", [of_middle(HELD, days=(-9, 0))]),
     "out of date": Case("not_assessed", [of_middle(days=(-9, -1))], "out of date since 2026-11-21T17:00:00Z"),
     "last second": Case("good", [of_middle(days=(-9, 0))]),
     "not yet valid": Case("not_assessed", [of_middle(GONE, days=(1, 9))], "not valid before 2026-11-23T17:00:00Z"),
