@@ -17,7 +17,11 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.attest
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.files import decode_records
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.problems import RecordFileError
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.unheard import Unheard, strangers
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.unheard import (
+    Unheard,
+    strangers,
+    unknown_limits,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.records.waivers import load_waiver_file, load_waivers
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.data import load_data
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import NO_END, instant_text
@@ -172,6 +176,8 @@ def test_what_spreadsheets_put_above_the_titles_and_between_lines(first: str, en
         (b"\xff\xfe", "empty"),
         (f"Contrôles 2026\n;;;\n{FRENCH}\n".encode(), "title_line"),
         (b"device;check\n", "columns_missing"),
+        (b"sep=;", "columns_missing"),
+        (f"Contrôles 2026\n{FRENCH}\n".encode(), "title_line"),
     ],
 )
 def test_a_file_that_is_no_list_has_its_own_sentence(data: bytes, name: str) -> None:
@@ -189,6 +195,33 @@ def test_every_sentence_is_there_in_both_languages() -> None:
         assert {part.partition("}")[0] for part in texts["fr"].split("{")[1:]} == {
             part.partition("}")[0] for part in texts["en"].split("{")[1:]
         }, name
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "line"),
+    [
+        ("a.csv", "\n\ndevice;check\n", 3),
+        ("a.csv", "\n" + ENGLISH.replace("endpoint", "end point") + "\n", 2),
+        ("a.yml", "a: 1\nb: 2\n{open", 4),
+        ("a.yml", "a: 1\nb: c: d\n", 2),
+    ],
+)
+def test_a_refused_file_names_the_line(path: str, text: str, line: int) -> None:
+    with pytest.raises(RecordFileError) as refusal:
+        load_attestation_file(path, text)
+    assert refusal.value.problem.line == line
+    assert "()" not in str(refusal.value)
+
+
+def test_a_column_of_their_own_beside_a_known_one_is_nobodys_business() -> None:
+    found, problems = load_attestation_file("a.csv", csv_text(ENGLISH + ";notes", {**row(), "more": "x"}))
+    assert problems == [] and len(list(found)) == 1
+
+
+def test_a_date_under_an_unquoted_on_is_read_as_people_write_it() -> None:
+    lines = "\n  ".join(f"{key}: {value}" for key, value in row(on="20/11/2026").items())
+    found, problems = load_attestation_file("a.yml", f"- {lines}\n")
+    assert problems == [] and instant_text(next(iter(found)).on) == "2026-11-20T00:00:00Z"
 
 
 # --- dates ---
@@ -272,6 +305,7 @@ DEVICES = ["echo-004", "echo-005", "\u00e9chographe-1", "monitor-001"]
         ({"device": "echo\u2011004"}, "device_unknown", "did you mean echo-004 (other characters that look alike)?"),
         ({"device": "e\u0301chographe-1"}, "device_unknown", "did you mean échographe-1 (other characters"),
         ({"device": "zzz"}, "device_unknown", "is called 'zzz'"),
+        ({"on": "2026-11-23 08:00:01"}, "in_the_future", "in the future: '2026-11-23'"),
         ({"on": "2026-12-24"}, "in_the_future", "in the future: '2026-12-24'"),
     ],
 )
@@ -280,6 +314,8 @@ def test_a_record_of_nobody_is_told(changes: dict[str, Any], name: str, said: st
     assert problems == []
     [problem] = strangers(found, load_waivers([]), DEVICES, [], NOW)
     assert (problem.name, problem.line) == (name, 3) and said in str(problem)
+    if "did you mean" in said:
+        assert " ; vouliez-vous dire" in problem.text("fr")
     [listed] = strangers(load_attestations([row(), row(**changes)]), load_waivers([]), DEVICES, [], NOW)
     assert listed.text("en").startswith("attestations[1].")
 
@@ -290,6 +326,16 @@ def test_a_waiver_of_nobody_is_told() -> None:
     told = strangers(load_attestations([]), waivers, ["e"], ["imaging"], NOW)
     assert [problem.name for problem in told] == ["device_unknown", "group_unknown"]
     assert "did you mean imaging?" in str(told[1])
+
+
+def test_a_date_that_begins_in_another_time_zone_is_no_future() -> None:
+    ahead = load_attestations([row(on="2026-11-23 08:00:00")])
+    assert strangers(ahead, load_waivers([]), DEVICES, [], NOW) == []
+
+
+def test_a_limit_of_a_check_that_is_not_there_is_told() -> None:
+    [problem] = unknown_limits({"name": "a", "vendor_limits": {"tls_version": "x", "label": "y"}})
+    assert str(problem) == "a, device_vendor_limits: 'tls_version' is not known; did you mean tls_versions?"
 
 
 def test_thousands_of_strangers_are_told_without_guessing_for_each() -> None:
@@ -323,6 +369,9 @@ VERSIONS = finding("tls_versions", "https:443")
         ({"result": "fail"}, [finding("label", None, "pass", "attestation")], []),
         ({"result": "fail"}, [finding("label", None, "fail")], []),
         ({"result": "pass"}, [finding("label", None, "pass")], []),
+        ({"result": "fail", "on": "2026-11-22 18:00:00"}, [finding("label", None, "pass")], ["outvoted"]),
+        ({"endpoint": "https:443", "until": "2026-11-22 18:00:00"}, [finding("label", None)], ["endpoint_unknown"]),
+        ({"endpoint": "https:443", "until": "2026-11-22 17:59:59"}, [finding("label", None)], []),
         ({"device": "other"}, [], []),
     ],
 )

@@ -62,6 +62,18 @@ def test_nothing_overridden(nothing: Any) -> None:
         ({"weak_signature_hashes": []}, "weak_signature_hashes", []),
         ({"clock_offset_tolerance": 0}, "clock_offset_tolerance", 0),
         ({"tls_failures_repeated": 1}, "tls_failures_repeated", 1),
+        ({"plan_fraction": 0.01, "urgent_fraction": 0.01}, "plan_fraction", 0.01),
+        ({"urgent_days": 90}, "urgent_days", 90),
+        (
+            {"fail_when_unseen": {"criticalities": dict.fromkeys(("critical", "high", "medium", "low"), 1)}},
+            "fail_when_unseen",
+            {
+                "all": 0.5,
+                "vantages": True,
+                "wards": {},
+                "criticalities": dict.fromkeys(("critical", "high", "medium", "low"), 1),
+            },
+        ),
         (
             {"fail_when_unseen": {"wards": {"Imaging": 0.2}, "all": 0}},
             "fail_when_unseen",
@@ -77,17 +89,17 @@ def test_nothing_overridden(nothing: Any) -> None:
 def test_values_that_are_taken(overrides: dict[str, Any], key: str, expected: Any) -> None:
     policy = load_policy(overrides)
     assert policy[key] == expected
-    assert {name: value for name, value in policy.items() if name != key} == {
-        name: value for name, value in load_policy().items() if name != key
+    assert {name: value for name, value in policy.items() if name not in overrides} == {
+        name: value for name, value in load_policy().items() if name not in overrides
     }
 
 
 def test_services_merge_one_by_one() -> None:
-    services = load_policy({"insecure_services": {"http": None, "ftp": [21, 2121], "modbus": [502]}})[
-        "insecure_services"
-    ]
+    given = {"http": None, "ftp": [21, 2121], "modbus": [502], "ends": [1, 65535]}
+    services = load_policy({"insecure_services": given})["insecure_services"]
     assert "http" not in services
     assert (services["ftp"], services["modbus"], services["telnet"]) == ([21, 2121], [502], [23])
+    assert services["ends"] == [1, 65535]
 
 
 def test_a_policy_changes_nothing_for_the_next_one() -> None:
@@ -124,6 +136,9 @@ def test_a_policy_changes_nothing_for_the_next_one() -> None:
         ({"insecure_services": ["telnet"]}, ["policy.insecure_services", "null"]),
         ({"insecure_services": {"telnet": 23}}, ["policy.insecure_services"]),
         ({"insecure_services": {"telnet": [0]}}, ["policy.insecure_services"]),
+        ({"insecure_services": {"telnet": [65536]}}, ["policy.insecure_services"]),
+        ({"allowed_key_types": 7}, ["policy.allowed_key_types"]),
+        ({"allowed_key_types": {"rsa": 1}}, ["policy.allowed_key_types"]),
         ({"insecure_services": {"telnet": [True]}}, ["policy.insecure_services"]),
         ({"insecure_services": {5: [23]}}, ["policy.insecure_services"]),
         ({"trust_store_roots": "ab" * 32}, ["policy.trust_store_roots", "64 hexadecimal digits"]),

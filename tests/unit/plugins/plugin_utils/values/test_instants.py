@@ -17,6 +17,8 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instant
     instant_text,
     parse_instant,
     parse_limit,
+    require_aware,
+    whole_days,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.words.labels import until_text
 
@@ -34,6 +36,8 @@ WEST, EAST = timezone(timedelta(hours=-12)), timezone(timedelta(hours=14))
         (datetime.max, "9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"),
         ("9999-12-31T23:59:59-12:00", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"),
         (datetime.max.replace(tzinfo=WEST), "9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"),
+        (date(1000, 1, 1), "1000-01-01T00:00:00Z", "1000-01-01T23:59:59Z"),
+        (date(999, 1, 1), "0999-01-01T00:00:00Z", "0999-01-01T23:59:59Z"),
         (date.min, "0001-01-01T00:00:00Z", "0001-01-01T23:59:59Z"),
         (datetime.min.replace(tzinfo=EAST), None, None),
         ("2027-02-29", None, None),
@@ -51,7 +55,14 @@ def test_a_limit_at_any_place_of_the_calendar(value: Any, first: str | None, las
 
 @pytest.mark.parametrize(
     ("value", "endless"),
-    [("9999-12-31", True), ("2999-12-31", True), ("3000-01-01", True), ("2899-12-31", False), ("2027-01-01", False)],
+    [
+        ("2900-01-01", True),
+        ("9999-12-31", True),
+        ("2999-12-31", True),
+        ("3000-01-01", True),
+        ("2899-12-31", False),
+        ("2027-01-01", False),
+    ],
 )
 def test_what_people_write_for_no_end(value: str, endless: bool) -> None:
     assert has_no_end(parse_instant(value)) is endless
@@ -69,3 +80,18 @@ def test_what_people_write_for_no_end(value: str, endless: bool) -> None:
 def test_a_device_whose_clock_stands_at_the_end_of_the_calendar_has_a_time_zone(clock: datetime, zone: str) -> None:
     verdict = judge_time_zone({"time_zone": "Europe/Paris"}, {"name": zone}, clock)
     assert verdict.reason == ("time_zone_right" if zone == "Europe/Paris" else "time_zone_wrong")
+
+
+@pytest.mark.parametrize("now", [None, "2026-11-22", date(2026, 11, 22), datetime(2026, 11, 22)])
+def test_now_without_a_zone_is_no_now(now: Any) -> None:
+    with pytest.raises(ValueError, match="timezone-aware"):
+        require_aware(now)
+    aware = datetime(2026, 11, 22, 2, tzinfo=EAST)
+    assert require_aware(aware).isoformat() == "2026-11-21T12:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "days"), [(86399, 0), (86400, 1), (863999, 9), (864000, 10), (-86400, -1), (-1, 0)]
+)
+def test_whole_days(seconds: float, days: int) -> None:
+    assert whole_days(seconds) == days
