@@ -17,7 +17,9 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.rules.checklis
 ORDERS = {
     "certificate_name": ("name_mismatch", "name_only_in_common_name", "name_covered", "expected_name_missing"),
     "certificate_trust": ("revoked", "incomplete_chain", "some_clients_refuse", "trusted", "trust_undetermined"),
-    "clock_offset": ("offset_breaks_validation", "offset_beyond_tolerance", "clock_sources_disagree", "offset_within_tolerance"),
+    "clock_offset": (
+        *("offset_breaks_validation", "offset_beyond_tolerance", "clock_sources_disagree", "offset_within_tolerance"),
+    ),
 }
 
 
