@@ -6,7 +6,7 @@ rename = os.rename
 
 
 def hang(source, target, **options):
-    if target == "/etc/lab-b/two.conf":
+    if os.path.basename(target) == "two.conf":
         with open("/var/tmp/hangs", "w") as file:
             file.write(str(os.getpid()))
         time.sleep(600)
