@@ -128,7 +128,8 @@ class Host:
             if glob.has_magic(part):
                 break
             folder += "/" + part
-            if os.path.lexists(folder) and not os.access(folder, os.X_OK):
+            # A file is no folder, whoever may run it.
+            if os.path.isdir(folder) and not os.access(folder, os.X_OK):
                 return folder
         listed = glob.has_magic(pattern) and os.path.isdir(folder)
         return folder if listed and not os.access(folder, os.R_OK) else None

@@ -403,6 +403,10 @@ def test_a_closed_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert host.closed_folder(str(inner / "x.log")) == str(tmp_path / "logs")
     assert host.closed_folder(str(tmp_path / "nowhere" / "*.log")) is None
     assert RecordedHost(host.record).closed_folder(str(inner / "x.log")) == str(tmp_path / "logs")
+    plain = tmp_path / "pacs.conf"
+    plain.touch()
+    refused[str(plain)] = 5
+    assert host.closed_folder(f"{plain}/*.cfg") is None
 
 
 def test_a_binary_file_travels_as_base64(tmp_path: Path) -> None:
