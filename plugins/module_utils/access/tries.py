@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import socket
 import time
 from typing import Any
 
@@ -19,10 +18,10 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.sess
     PortClosed,
     SessionFailed,
     Told,
+    numeric_address,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.address_guard import AddressClaim
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.addresses import why_no_device
 
 _SERVICES = {"ssh": try_ssh, "http": try_http, "https": try_http, "telnet": try_telnet, "ftp": try_ftp}
 _UNREACHABLE = ("name_not_resolved", "no_answer")
@@ -88,7 +87,7 @@ class _Visit:
         claims: list[AddressClaim] = []
         try:
             self._claim(self._device["address"], claims)
-            self._address = _numeric(self._device["address"])
+            self._address = numeric_address(self._device["address"])
             if self._address != self._device["address"]:
                 # Another inventory may know the device by its number.
                 self._claim(self._address, claims)
@@ -246,15 +245,3 @@ class _Visit:
             if value:
                 text = text.replace(value, "***")
         return text
-
-
-def _numeric(address: str) -> str:
-    """The address that a name leads to: what is counted, and what is connected to."""
-    try:
-        numeric = str(socket.getaddrinfo(address, None, type=socket.SOCK_STREAM)[0][4][0])
-    except (OSError, UnicodeError):
-        raise SessionFailed("name_not_resolved", f"the name {address} leads to no address") from None
-    problem = why_no_device(numeric)
-    if problem:
-        raise SessionFailed("name_not_resolved", f"the name {address} leads to {numeric}: {problem}")
-    return numeric

@@ -11,7 +11,11 @@ from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.http import ask_over_http
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.openssh import ask_over_openssh
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import Allowance, SessionFailed
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.session import (
+    Allowance,
+    SessionFailed,
+    numeric_address,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.appliance.ssh import ask_over_paramiko
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock.moments import iso
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.address_guard import AddressClaim
@@ -55,8 +59,9 @@ def _ask(device: dict[str, Any], secret: dict[str, str], timeout: float, device_
     allowance = Allowance(timeout, time.monotonic() + device_timeout)
     outcome, reason, detail = "observed", None, ""
     answers: dict[str, Any] = {}
-    claim = AddressClaim(device["address"])
+    claim: AddressClaim | None = None
     try:
+        claim = AddressClaim(numeric_address(device["address"]))
         while not claim.take():
             if allowance.left() <= 0:
                 raise SessionFailed("address_busy", "another visit to this address did not end")
@@ -71,7 +76,8 @@ def _ask(device: dict[str, Any], secret: dict[str, str], timeout: float, device_
         # The text of an unknown error may hold anything, a password too: its kind and place must do.
         outcome, reason, detail = "aborted", "unexpected", f"{type(problem).__name__} {_place_of(problem)}"
     finally:
-        claim.release()
+        if claim is not None:
+            claim.release()
     for answer in answers.values():
         if "error" in answer:
             answer["error"] = without_secrets(answer["error"], secret)

@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.addresses import why_no_device
+
 #: Writes a try down before it is made; raises where it may not be made.
 Spend = Callable[[], None]
 
@@ -67,6 +69,19 @@ class Allowance:
     def left(self) -> float:
         """What is left of the device's time; not below 0."""
         return max(0.0, self._deadline - time.monotonic())
+
+
+def numeric_address(address: str) -> str:
+    """The first address that a name leads to; SessionFailed where it leads to none, or to one that is no device's."""
+    try:
+        found = [str(entry[4][0]) for entry in socket.getaddrinfo(address, None, type=socket.SOCK_STREAM)]
+    except (OSError, UnicodeError):
+        raise SessionFailed("name_not_resolved", f"the name {address} leads to no address") from None
+    for numeric in found:
+        problem = why_no_device(numeric)
+        if problem:
+            raise SessionFailed("name_not_resolved", f"the name {address} leads to {numeric}: {problem}")
+    return found[0]
 
 
 def connect(address: str, port: int, allowance: Allowance) -> socket.socket:

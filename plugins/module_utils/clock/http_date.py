@@ -53,6 +53,9 @@ _ASKED = {
     "cache-status": re.compile(r"(?!.*;\s*hit).*;\s*fwd", re.IGNORECASE),
     "x-cache-hits": re.compile(r"[0,\s]+$"),
 }
+#: Every maker names its own: X-Drupal-Cache, X-LiteSpeed-Cache, X-FastCGI-Cache, Server-Timing's cdn-cache, …
+_OF_CACHES = re.compile(r"(.*cache(?!-control|-tags?$|-key$)|server-timing$)")
+_FROM_STORE = re.compile(r"hit(?![a-z])|stale\b|updating\b|revalidated\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,14 @@ def _from_between(headers: dict[str, list[str]]) -> bool:
     """Whether a proxy or cache says, or does not deny, that this answer is its own."""
     if any(name in headers for name in _BETWEEN):
         return True
-    return any(name in headers and not asked.match(", ".join(headers[name])) for name, asked in _ASKED.items())
+    if any(name in headers and not asked.match(", ".join(headers[name])) for name, asked in _ASKED.items()):
+        return True
+    return any(
+        _OF_CACHES.match(name) and _FROM_STORE.search(value)
+        for name, values in headers.items()
+        if name not in _ASKED
+        for value in values
+    )
 
 
 def _epoch(text: str) -> float | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.cuts import Sent
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.exchange import Answer
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.facts import Negotiated, VersionFact, WalkFacts
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.hello import (
@@ -21,6 +22,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire impor
     HANDSHAKE_FAILURE,
     INSUFFICIENT_SECURITY,
     PROTOCOL_VERSION,
+    SSLV2,
     TLS12,
     TLS13,
     WALK_ORDER,
@@ -49,58 +51,77 @@ class Asker:
         self._quick = quick
         #: Clients of this service usually send no name.
         self.without_name = nameless and not quick
-        #: The first hello goes without one.
+        #: The first hello goes without one, and so do those for what is older.
         self._nameless = self.without_name
         #: Old stacks that stumble over extensions get hellos without, for the rest of the walk.
         self._bare = False
         self._rested = False
+        #: nothing was let in since the last rest
+        self._fresh = False
         #: by version: what the server chose, and what the last hello for it offered
         self._suites: dict[int, int] = {}
         self._offered: dict[int, tuple[int, ...]] = {}
-        #: the last hello that was answered, and whether it was of SSLv2
-        self._control: tuple[bytes, bool] | None = None
-        #: the first old hello that was cut: its version, whether it offered all suites, its bytes
-        self._cut: tuple[int, bool, bytes] | None = None
+        #: the last hello that was answered, and its newest version
+        self._control: tuple[bytes, int] | None = None
+        #: by version, the first hello that was cut: its bytes, its name, and whether it offered all suites
+        self._cuts: dict[int, tuple[bytes, str | None, bool]] = {}
         self.facts = WalkFacts(server_name=self.names[0] if self.names else None)
 
     async def ask_control(self) -> bool:
         """Send a hello that was answered before once more: whether it is answered again."""
-        if self._control is None:
-            return False
-        hello, sslv2 = self._control
-        return (await self._ask(hello, False, sslv2)).evidence == "server_hello"
+        return self._control is not None and (await self._put(*self._control)).evidence == "server_hello"
 
-    async def repeat_cut(self) -> bool:
-        """Send the first old hello that was cut once more, and take what it says: whether it was answered now."""
-        if self._cut is None:
-            return False
-        version, complete, hello = self._cut
-        answer = await self._send(hello, self.facts.server_name)
-        self._record(version, answer, complete)
-        return answer.hello is not None
+    async def repeat(self, version: int) -> bool:
+        """Send the first hello for this version that was cut once more; whether it was let in now."""
+        hello, name, complete = self._cuts[version]
+        self._record(version, await self._send(hello, version, name), complete)
+        return self.facts.diary[-1].let_in
+
+    def doubtful(self) -> int | None:
+        """The newest version whose cuts may have another reason than itself, and which can be asked again."""
+        facts = self.facts
+        return next((one for one in WALK_ORDER if one in self._cuts and facts.is_doubtful(one)), None)
+
+    async def rest(self) -> None:
+        """Leave the endpoint alone for so long that a limiter has no reason to cut what comes next."""
+        await self._rest()
+        self._fresh = True
 
     async def _rest_once(self) -> None:
         if not self._rested:
             self._rested = True
-            await self._rest()
+            await self.rest()
+
+    def note(self, form: bytes, version: int, evidence: str) -> None:
+        """Write down a connection and what came on it."""
+        sent = Sent(form, version, evidence, self._fresh)
+        self.facts.diary.append(sent)
+        self._fresh = self._fresh and not sent.let_in
+
+    async def _put(self, hello: bytes, version: int, whole: bool = False) -> Answer:
+        """A hello whose newest version is `version`, on a connection of its own."""
+        answer = await self._ask(hello, whole, version == SSLV2)
+        # All but its random.
+        self.note(hello[:11] + hello[43:], version, answer.evidence)
+        return answer
 
     async def _send_for_key(self, key: str, name: str | None) -> None:
-        await self._send(client_hello(TLS12, name, key=key).sent, name)
+        await self._send(client_hello(TLS12, name, key=key).sent, TLS12, name)
 
     def _name(self, version: int) -> str | None:
         """The name that a hello carries: none in the first ones of a service whose clients send none."""
-        return None if self._nameless and version == TLS12 else self.facts.server_name
+        return None if self._nameless and version <= TLS12 else self.facts.server_name
 
     async def _offer(self, version: int, key: str = "any") -> Answer:
         """Ask for `version` or lower, and write down what the answer says."""
         name = self._name(version)
         hello = client_hello(version, name, self._bare, self._quick, key)
         self._offered[version] = hello.suites
-        answer = await self._send(hello.sent, name)
+        answer = await self._send(hello.sent, version, name)
         complete = self._is_complete(version, hello, key)
         self._record(version, answer, complete)
-        if version < TLS12 and version in self.facts.unconfirmed and self._cut is None:
-            self._cut = version, complete, hello.sent
+        if version in self.facts.unconfirmed:
+            self._cuts.setdefault(version, (hello.sent, name, complete))
         return answer
 
     def _is_complete(self, version: int, hello: ClientHello, key: str) -> bool:
@@ -114,19 +135,19 @@ class Asker:
     async def _offer_further(self, version: int) -> Answer:
         name = self._name(version)
         for hello in further_hellos(version, name):
-            answer = await self._send(hello, name)
+            answer = await self._send(hello, version, name)
             if answer.kind != "alert" or answer.alert not in NO_COMMON_SUITE:
                 break
         self._record(version, answer, complete=True)
         return answer
 
-    async def _send(self, hello: bytes, name: str | None = None) -> Answer:
+    async def _send(self, hello: bytes, version: int, name: str | None) -> Answer:
         facts = self.facts
-        answer = await self._ask(hello, not self._quick or facts.chain is None, False)
+        answer = await self._put(hello, version, not self._quick or facts.chain is None)
         facts.last = answer
         if answer.hello is None:
             return answer
-        self._control = hello, False
+        self._control = hello, version
         spoken, exchange = answer.hello, answer.key_exchange or KeyExchange()
         self._suites[spoken.version] = spoken.cipher
         if spoken.version < TLS13:

@@ -8,9 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.cuts import Sent, explained, wavers
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.exchange import Answer
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.suites import cipher_name
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import SSLV2, VERSION_NAMES, WALK_ORDER
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import (
+    SSLV2,
+    SSLV3,
+    TLS10,
+    TLS11,
+    VERSION_NAMES,
+    WALK_ORDER,
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,8 @@ class WalkFacts:
     """What the walk learned; grows while it runs, so that an interrupted walk keeps what it saw.
 
     `statuses`: "refused" may stand on a reset, an end of file or an alert that says nothing of the version; such
-    versions are `unconfirmed` until a hello that was answered before is answered again right afterwards (`settle`).
+    versions are `unconfirmed` until a hello that was answered before is answered again right afterwards (`settle`), and
+    nothing that cuts whatever comes explains them.
     `weak`: the status and evidence of the hello that offers nothing but weak suites.
     """
 
@@ -69,8 +78,8 @@ class WalkFacts:
     unconfirmed: set[int] = field(default_factory=set)
     #: True: the control was answered; False: it was not; None: nothing to confirm
     steady: bool | None = None
-    #: A hello that was cut was answered when it came again: what this server cuts says nothing.
-    wavers: bool = False
+    #: every connection in turn
+    diary: list[Sent] = field(default_factory=list)
     negotiated: Negotiated | None = None
     shown: list[Shown] = field(default_factory=list)
     certificate_requested: bool | None = None
@@ -102,9 +111,25 @@ class WalkFacts:
 
     def _settled(self, version: int, fact: VersionFact) -> str:
         # A server that refuses everything may refuse us: no version, no name, no address of ours helped.
-        if fact.status == "refused" and (not self.spoke_tls or (version in self.unconfirmed and not self.steady)):
-            return "no_answer" if fact.evidence == "silence" else "undetermined"
-        return fact.status
+        doubted = version in self.unconfirmed and (self.unsteady is not False or self.is_doubtful(version))
+        return "undetermined" if fact.status == "refused" and (doubted or not self.spoke_tls) else fact.status
+
+    @property
+    def unsteady(self) -> bool | None:
+        """The observation's `answers_unsteadily`: None where nothing was cut."""
+        if self.steady is None:
+            return None
+        return not self.steady or wavers(self.diary) or any(map(self.is_doubtful, self.unconfirmed))
+
+    def is_judged(self, version: int) -> bool:
+        """Whether a verdict may hang on the refusal of a version: not where something else as old was accepted."""
+        if version == SSLV3 or version not in (TLS11, TLS10, self.WEAK):
+            return version == SSLV3 and not self.accepted(TLS11, TLS10, SSLV2)
+        return self.status(SSLV2) != "accepted"
+
+    def is_doubtful(self, version: int) -> bool:
+        """Whether something that cuts whatever comes explains the cuts of a version that is judged."""
+        return version in self.unconfirmed and self.is_judged(version) and explained(version, self.diary)
 
     def weak_suites(self) -> dict[str, Any]:
         """The observation's `weak_suites`."""
@@ -116,7 +141,7 @@ class WalkFacts:
     def settle(self, answered: bool) -> None:
         """Take what the control brought; without anything to confirm it says nothing."""
         if self.unconfirmed:
-            self.steady = answered and not self.wavers
+            self.steady = answered
 
     @property
     def spoke_tls(self) -> bool:

@@ -37,6 +37,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire impor
     TLS11,
     TLS12,
     TLS13,
+    UNRECOGNIZED_NAME,
     ServerFlight,
     ServerHello,
     WireError,
@@ -107,6 +108,13 @@ class HandshakeFailed(Exception):
         super().__init__(reason)
         self.reason = reason
         self.kind = kind
+
+    @property
+    def evidence(self) -> str:
+        """The word of the observation, for a handshake that no hello answered."""
+        if self.reason.endswith("unrecognized name"):
+            return f"alert:{UNRECOGNIZED_NAME}"
+        return self.kind if self.kind in ("reset", "eof", "silence") else "inferred"
 
 
 @dataclass
@@ -388,9 +396,9 @@ class TlsSession:
 
 
 def _failed(error: ssl.SSLError) -> HandshakeFailed:
-    # OpenSSL's reasons for what the peer said end in "alert …", as "tlsv1 alert protocol version".
+    # OpenSSL's reasons for what the peer said: "sslv3 alert handshake failure", "tlsv1 unrecognized name".
     reason = (error.reason or "handshake failed").lower().replace("_", " ")
-    if "alert" in reason:
+    if "alert" in reason or reason.startswith("tlsv1"):
         return HandshakeFailed(reason, "alert")
     if reason in _WRONG_SIGNATURE:
         return HandshakeFailed(reason, "bad_signature")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.words import (
     MAX_WORDS,
+    Carrier,
     StartTlsRefused,
     StartTlsUnavailable,
     Stream,
@@ -112,29 +113,21 @@ async def mysql(stream: Stream) -> Stream:
     return stream
 
 
-class _TdsStream:
+class _TdsStream(Carrier):
     """TLS inside TDS packets: so do SQL Servers carry the handshake (MS-TDS 2.2.6.5)."""
 
     def __init__(self, stream: Stream) -> None:
-        self._stream = stream
+        super().__init__(stream)
         self._raw = bytearray()
 
-    @property
-    def deadline(self) -> float:
-        return self._stream.deadline
-
-    @deadline.setter
-    def deadline(self, moment: float) -> None:
-        self._stream.deadline = moment
-
     async def send(self, data: bytes) -> None:
-        await self._stream.send(_tds_packet(data))
+        await super().send(_tds_packet(data))
 
     async def receive(self) -> bytes:
         raw = self._raw
         for _empty in range(_MAX_EMPTY):
             while len(raw) < 8 or len(raw) < self._size():
-                data = await self._stream.receive()
+                data = await super().receive()
                 if not data:
                     return b""
                 raw += data

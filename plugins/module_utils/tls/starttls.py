@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.negotiation import mssql, mysql, postgres, rdp
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.words import (
     MAX_WORDS,
+    Carrier,
     StartTlsRefused,
     StartTlsUnavailable,
     Stream,
@@ -179,29 +180,18 @@ _PREAMBLES: dict[str, Callable[[Stream], Awaitable[Stream]]] = {
 }
 
 
-class _Patient:
-    """A stream that gives the server its whole time again for the answer to each of our words, up to TLS."""
+class _Patient(Carrier):
+    """Gives the server its whole time again for the answer to each of our words, up to TLS."""
 
     def __init__(self, stream: Stream, renew: Callable[[], None]) -> None:
-        self._stream = stream
+        super().__init__(stream)
         self._renew = renew
         self.begun = False
 
-    @property
-    def deadline(self) -> float:
-        return self._stream.deadline
-
-    @deadline.setter
-    def deadline(self, moment: float) -> None:
-        self._stream.deadline = moment
-
     async def send(self, data: bytes) -> None:
-        await self._stream.send(data)
+        await super().send(data)
         if not self.begun:
             self._renew()
-
-    async def receive(self) -> bytes:
-        return await self._stream.receive()
 
 
 async def start_tls(stream: Stream, service: str, renew: Callable[[], None] = lambda: None) -> Stream:

@@ -9,11 +9,14 @@ refusal that speaks for all below it. A server that answers none of this is aske
 
 A cut (a reset, an end of file, an alert that is not about the version) is no refusal: a limiter or an intrusion
 prevention system cuts too. What rests on one stays unconfirmed until a control is answered at once, before a limiter
-can have forgotten us; and until an old hello that comes first after a rest, which a limiter lets through, is cut again.
-The control is the hello for TLS 1.3, where one is due, and at any rate the visit's last handshake, or `ask_control`.
+can have forgotten us; until an old hello that comes first after a rest, which a limiter lets through, is cut again; and
+as long as what cuts by turns would do the same (`cuts`). The control is the visit's whole handshake. Silence is no
+refusal at all: whoever drops packets is silent too.
 """
 
 from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
 
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.asker import (
     NO_COMMON_SUITE,
@@ -49,6 +52,10 @@ _NOT_ABOUT_VERSIONS = ("not_tls", "starttls_refused", "starttls_unavailable")
 _CUT = ("reset", "eof")
 
 
+#: The whole handshake, as a control.
+Control = Callable[[], Awaitable[None]]
+
+
 class TlsWalk(Asker):
     """One walk on one endpoint.
 
@@ -69,10 +76,8 @@ class TlsWalk(Asker):
         super().__init__(ask, rest, names, depth == "quick", nameless)
         self._thorough = depth == "thorough"
         self._confirm_clock = confirm_clock and not self._quick
-        #: The kind of key that a hello for TLS 1.3 asks for beside it, where one is still to be sent.
-        self._newest_due: str | None = None
-        #: The first old hello was cut, and the next hello was answered; a rest came before the others.
-        self._control_between = False
+        #: the whole handshake, which follows the first old hello that is cut
+        self.control_at_once: Control | None = None
         #: The newest old version that was cut with extensions: perhaps because of them.
         self._doubted: int | None = None
 
@@ -203,7 +208,7 @@ class TlsWalk(Asker):
             if elliptic and facts.status(TLS12) == "accepted":
                 await self._send_for_key("rsa", facts.server_name)
         elif TLS13 not in facts.statuses and not self._bare:
-            self._newest_due = "rsa" if elliptic else "any"
+            await self._offer_newest("rsa" if elliptic else "any")
 
     async def _ask_elliptic(self) -> None:
         """ECDSA alone, where RSA was shown: the last handshake asks for it first, but a server may have its own order.
@@ -211,7 +216,8 @@ class TlsWalk(Asker):
         Left out where the control of a cut must come next, and where TLS 1.3 had to be asked for: four are enough.
         """
         facts = self.facts
-        spent = bool(facts.unconfirmed) or facts.evidence(TLS13) != "inferred"
+        silent = any(fact.status == "no_answer" for fact in facts.statuses.values())
+        spent = silent or bool(facts.unconfirmed) or facts.evidence(TLS13) != "inferred"
         rsa = bool(facts.shown) and facts.shown[0].key == "rsa"
         if rsa and facts.status(TLS12) == "accepted" and not self._bare and (self._thorough or not spent):
             await self._send_for_key("ecdsa", facts.server_name)
@@ -248,46 +254,32 @@ class TlsWalk(Asker):
         below = [version for version in WALK_ORDER if version < highest and self._is_open(version)]
         for at, version in enumerate(below):
             answer = await self._ask_version(version)
-            await self._ask_newest_between(version)
+            await self._make_sure(version)
             fact = facts.statuses[version]
             if fact.status == "accepted":
                 continue
+            # A hello that a device hangs on is not sent again in another form.
             silent = answer.kind == "silence"
-            if silent and not self._quick:
-                # A hello that a device hangs on is not sent again in another form: the control follows at once.
-                facts.statuses[version] = VersionFact("refused", "silence")
-                facts.unconfirmed.add(version)
             above = answer.hello is not None and answer.hello.version > version
             if self._quick or silent or above or (fact.evidence == "alert:70" and not self._thorough):
                 for lower in below[at + 1 :]:
                     self._infer(version, lower, "undetermined" if silent and not self._quick else None)
                 break
 
-        await self._ask_newest_between(None)
+    async def _make_sure(self, version: int) -> None:
+        """The whole handshake follows the first old hello that was cut, at once, as its control.
 
-    async def _ask_newest_between(self, version: int | None) -> None:
-        """The hello for TLS 1.3 follows the first old one at once: where that was cut, it is its control.
-
-        Then a rest: what a limiter cut before, it lets through now.
+        Then a rest: what a limiter cut before, it lets through now. Later, what was cut first is asked again between
+        others, where turns of two or three may hit it alone.
         """
-        if self._newest_due is None:
-            return
-        key, self._newest_due = self._newest_due, None
-        cut = version is not None and version in self.facts.unconfirmed
-        bare, self._bare = self._bare, False
-        answer = await self._offer_newest(key)
-        self._bare = bare
-        if cut and answer.kind == "server_hello":
-            self._control_between = True
-            await self._rest_once()
-
-    @property
-    def cut_counts(self) -> bool:
-        """Whether the first hello that was cut must be repeated before its version is refused."""
-        older = self.facts.accepted(TLS11, TLS10, SSLV3)
-        if self._cut is None or (self._control_between and not older):
-            return False
-        return self._cut[0] > SSLV3 or not older
+        facts = self.facts
+        if self.control_at_once is not None:
+            if version in facts.unconfirmed and facts.is_judged(version):
+                control, self.control_at_once = self.control_at_once, None
+                await control()
+                await self._rest_once()
+        elif (doubtful := self.doubtful()) is not None and doubtful != version and not self._quick:
+            await self.repeat(doubtful)
 
     def _is_open(self, version: int) -> bool:
         """Whether a version was not asked yet, or not with every suite, or cut before the first ServerHello."""
@@ -341,16 +333,16 @@ class TlsWalk(Asker):
         if self._quick or not (old or nothing):
             return
         hello = sslv2_client_hello()
-        answer = await self._ask(hello, False, True)
-        undetermined = answer.kind in ("starttls_refused", "starttls_unavailable")
-        facts.statuses[SSLV2] = VersionFact("undetermined" if undetermined else "refused", answer.evidence)
-        if answer.alert != PROTOCOL_VERSION:
+        answer = await self._put(hello, SSLV2)
+        status = {"starttls_refused": "undetermined", "starttls_unavailable": "undetermined", "silence": "no_answer"}
+        facts.statuses[SSLV2] = VersionFact(status.get(answer.kind, "refused"), answer.evidence)
+        if facts.status(SSLV2) == "refused" and answer.alert != PROTOCOL_VERSION:
             facts.unconfirmed.add(SSLV2)
         if answer.sslv2 is not None:
             if answer.sslv2.cipher_kinds:
                 facts.statuses[SSLV2] = VersionFact("accepted", "server_hello")
                 facts.unconfirmed.discard(SSLV2)
-                self._control = self._control or (hello, True)
+                self._control = self._control or (hello, SSLV2)
             if facts.chain is None and answer.sslv2.certificate is not None:
                 facts.show(SSLV2, "any", None, (answer.sslv2.certificate,))
 
@@ -361,7 +353,7 @@ class TlsWalk(Asker):
         if not versions:
             facts.weak = VersionFact("refused", "inferred")
             return
-        answer = await self._send(weak_hello(versions[0], facts.server_name).sent, facts.server_name)
+        answer = await self._send(weak_hello(versions[0], facts.server_name).sent, facts.WEAK, facts.server_name)
         if answer.hello is not None:
             weak = answer.hello.cipher in WEAK
             facts.weak = VersionFact(
@@ -369,14 +361,15 @@ class TlsWalk(Asker):
             )
             return
         facts.weak = VersionFact("undetermined" if answer.kind == "silence" else "refused", answer.evidence)
-        if answer.alert not in NO_COMMON_SUITE:
+        if facts.weak.status == "refused" and answer.alert not in NO_COMMON_SUITE:
             facts.unconfirmed.add(facts.WEAK)
 
     async def _ask_clock_again(self) -> None:
         facts = self.facts
         versions = facts.accepted(TLS12, TLS11, TLS10, SSLV3)
         if self._confirm_clock and len(facts.randoms) == 1 and versions and looks_like_a_clock(*facts.randoms[0]):
-            await self._send(client_hello(versions[0], facts.server_name, self._bare).sent, facts.server_name)
+            hello = client_hello(versions[0], facts.server_name, self._bare)
+            await self._send(hello.sent, versions[0], facts.server_name)
 
     # -- after the walk
 
@@ -389,7 +382,7 @@ class TlsWalk(Asker):
         """One hello with one more declared name, in the newest version that shows its chain in clear."""
         facts = self.facts
         version = facts.accepted(TLS12, TLS11, TLS10)[0]
-        answer = await self._send(client_hello(version, name).sent, name)
+        answer = await self._send(client_hello(version, name).sent, version, name)
         facts.names.append((name, facts.place(answer.chain), answer.evidence))
 
     async def ask_key(self, key: str, server_name: str | None) -> None:

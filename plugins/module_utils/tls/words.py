@@ -58,6 +58,29 @@ class Stream(Protocol):
         """What has come, b"" at the end."""
 
 
+class Carrier:
+    """A stream over another one, with the same deadline."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    @property
+    def deadline(self) -> float:
+        return self._stream.deadline
+
+    @deadline.setter
+    def deadline(self, moment: float) -> None:
+        self._stream.deadline = moment
+
+    async def send(self, data: bytes) -> None:
+        """Send all."""
+        await self._stream.send(data)
+
+    async def receive(self) -> bytes:
+        """What has come, b"" at the end."""
+        return await self._stream.receive()
+
+
 class Words:
     """Reads lines or blocks of a plain protocol, bounded."""
 

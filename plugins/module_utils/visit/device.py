@@ -252,9 +252,11 @@ class DeviceVisit:
         nameless = bool(spoken & set(NAMELESS_SERVICES)) or any(map(_is_address, names))
         walk = TlsWalk(lambda *question: self._ask(facts, *question), self.rest, names, depth, nameless, not wants_date)
         facts.walk, facts.names = walk.facts, walk.names
+        last = LastHandshake(self, facts, walk, endpoint, wants_date)
+        walk.control_at_once = None if depth == "quick" else last.run
         try:
             await walk.run()
-            await self._conclude(facts, walk, endpoint, wants_date)
+            await self._conclude(facts, walk, last)
         except NoConnection as error:
             facts.no_connection = error.kind
             facts.error = str(error)
@@ -269,7 +271,7 @@ class DeviceVisit:
             facts.error = over.reason
             raise
 
-    async def _conclude(self, facts: EndpointFacts, walk: TlsWalk, endpoint: dict[str, Any], wants_date: bool) -> None:
+    async def _conclude(self, facts: EndpointFacts, walk: TlsWalk, last: LastHandshake) -> None:
         """What comes after the hellos: the last handshake, and the names and keys that it left open."""
         quick = self.settings.depth == "quick"
         sample = None if quick else random_clock_sample(walk.facts.randoms, f"{facts.service}:{facts.port}")
@@ -278,8 +280,8 @@ class DeviceVisit:
         # A device of TLS 1.3 alone shows its chain in a handshake only.
         if quick and (walk.facts.chain is not None or not walk.facts.spoke_tls):
             return
-        last = LastHandshake(self, facts, walk, endpoint, wants_date)
-        await last.run()
+        if not last.tried:
+            await last.run()
         await last.repeat_what_was_cut()
         if facts.handshake == "completed":
             self._shaken.append(facts.port)

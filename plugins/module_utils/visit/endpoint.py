@@ -81,7 +81,7 @@ class EndpointFacts:
             "service": self.service,
             "outcome": self.outcome,
             "versions": walk.versions(),
-            "answers_unsteadily": None if walk.steady is None else not walk.steady,
+            "answers_unsteadily": walk.unsteady,
             "negotiated": walk.negotiated.as_dict() if walk.negotiated is not None else None,
             "client_certificate": self._client_certificate(),
             "chain_der": _encoded(walk.chain or ()),

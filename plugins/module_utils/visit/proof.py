@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.clock import http_date
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.connection import PeerReset
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.net.event_loop import DeadlineExpired, sleep_until
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.cuts import wavers
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.facts import VersionFact
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.handshake import (
     HandshakeFailed,
@@ -38,6 +39,17 @@ _BODY_SECONDS = 1.0
 #: A Date this far from the vantage's clock is asked for once more; the same one, so many seconds later, stands still.
 _FAR_OFF, _STANDING = 20.0, 1.1
 _CUT = ("reset", "eof")
+#: How often a hello that was cut is sent again: as long as turns of four may be.
+_REPEATS = 4
+#: Why a handshake that ended so proves no key.
+_DETAILS = {
+    "alert": "refused",
+    "reset": "cut",
+    "eof": "cut",
+    "silence": "silence",
+    "broken": "broken",
+    "local": "given_up_here",
+}
 #: internal_error: what a server says that cannot go on, or a proxy that will not.
 _INTERNAL_ERROR = "internal error"
 
@@ -53,22 +65,27 @@ class LastHandshake:
         self._walk = walk
         self._endpoint = endpoint
         self._wants_date = wants_date
+        #: it came before the end of the walk already, as a control
+        self.tried = False
         self._heard = False
         #: it answered a request after the handshake
         self._lived = False
 
     async def run(self) -> None:
         """Try, and write down what came. The visit's own ends (breaker, budget, no connection) pass through."""
+        self.tried = True
         facts, walk = self._facts, self._walk.facts
         spoken = walk.accepted(TLS13, TLS12, TLS11, TLS10)
         version = spoken[0] if spoken else None
         if version is None or not can_speak(version, self._cipher(version)):
             if walk.spoke_tls:
                 facts.handshake, facts.key_proof = "not_possible", "not_proved"
-                facts.key_proof_detail = "our own OpenSSL does not speak " + ("this suite" if version else "SSLv3")
+                facts.key_proof_detail = "suite_not_spoken" if version else "sslv3_not_spoken"
             await self._confirm()
             return
         failure = await self._attempt(version)
+        if failure is not None and not self._heard and failure.kind in ("alert", *_CUT):
+            failure = await self._without_name(version, failure)
         if failure is not None and facts.handshake == "completed" and failure.kind != "alert":
             facts.error = f"handshake: {failure.reason}"
             return
@@ -86,17 +103,16 @@ class LastHandshake:
         return agreed.cipher if agreed is not None and agreed.version == version else None
 
     async def repeat_what_was_cut(self) -> None:
-        """After a control that was answered at once, a rest, and the first hello that was cut again.
-
-        What a limiter cut before passes now. Left out for SSLv3 where TLS 1.0 or 1.1 was accepted: nothing hangs on it.
-        """
+        """Ask again what was cut, first after a rest, until nothing that cuts whatever comes explains it."""
         walk = self._walk.facts
-        if walk.steady and self._walk.cut_counts:
-            await self._visit.rest()
-            if await self._walk.repeat_cut():
-                walk.steady = False
-                if self._facts.handshake == "refused" and not self._heard:
-                    self._facts.handshake = "cut"
+        for _time in range(_REPEATS):
+            version = self._walk.doubtful()
+            if version is None or walk.unsteady is None or not walk.steady or wavers(walk.diary):
+                break
+            await self._walk.rest()
+            await self._walk.repeat(version)
+        if walk.unsteady and self._facts.handshake == "refused" and not self._heard:
+            self._facts.handshake = "cut"
 
     async def ask_date_again(self) -> None:
         """Once more, where the only Date is far off: many small web servers send the same one for ever."""
@@ -150,6 +166,8 @@ class LastHandshake:
             failure = HandshakeFailed("silence", "silence")
         finally:
             await visit.close(connection)
+        said = "server_hello" if self._heard or failure is None else failure.evidence
+        self._walk.note(b"handshake %d %d %r" % (version, group or 0, name), TLS13, said)
         # Who answers and closes resets the connection when our goodbye comes: that is no death.
         cut = (connection.was_reset and not self._lived) or (failure is not None and failure.kind in _CUT)
         if cut and not walk.certificate_requested:
@@ -181,6 +199,20 @@ class LastHandshake:
         alert = failure.kind == "alert" and (not self._heard or _INTERNAL_ERROR in failure.reason)
         return failure.kind in (*_CUT, "silence") or alert
 
+    async def _without_name(self, version: int, failure: HandshakeFailed) -> HandshakeFailed | None:
+        """Once more as the first hello went, where that had no name, and was answered."""
+        walk = self._walk.facts
+        name = walk.server_name
+        if name is None or not self._walk.without_name or all(shown.server_name for shown in walk.shown):
+            return failure
+        walk.server_name = None
+        again = await self._attempt(version)
+        if self._heard:
+            walk.names.append((name, None, failure.evidence))
+            return again
+        walk.server_name = name
+        return failure
+
     async def _in_another_form(
         self, version: int, spoken: list[int], failure: HandshakeFailed
     ) -> HandshakeFailed | None:
@@ -210,7 +242,6 @@ class LastHandshake:
             heard = self._heard
             again = await self._attempt(version)
             if self._heard and not heard:
-                walk.wavers = True
                 walk.settle(False)
             if again is None or not self._was_cut(again):
                 return again
@@ -242,7 +273,7 @@ class LastHandshake:
         unsuited = not (self._heard or requested or self._was_cut(failure))
         if failure.kind == "bad_signature":
             facts.handshake, facts.key_proof = "not_possible", "not_held"
-            facts.key_proof_detail = f"the signature is not by the key of the certificate ({failure.reason})"
+            facts.key_proof_detail = "wrong_signature"
             return
         if failure.kind == "local":
             if facts.handshake != "completed":
@@ -257,7 +288,7 @@ class LastHandshake:
             facts.handshake = "cut"
             facts.certificate_missed = failure.kind in _CUT and requested
         if facts.key_proof != "proved":
-            facts.key_proof, facts.key_proof_detail = "not_proved", failure.reason
+            facts.key_proof, facts.key_proof_detail = "not_proved", _DETAILS[failure.kind]
 
     # -- after Finished
 
@@ -347,7 +378,7 @@ async def _shake_hands_as(visit: DeviceVisit, facts: EndpointFacts, walk: TlsWal
         await session.handshake()
         await session.close()
     except HandshakeFailed as failure:
-        evidence = failure.kind if failure.kind in (*_CUT, "silence") else "inferred"
+        evidence = failure.evidence
     except (TlsNotBegun, ConnectionClosed, PeerReset, DeadlineExpired):
         evidence = "reset"
     finally:

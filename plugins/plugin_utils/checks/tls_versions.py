@@ -50,6 +50,16 @@ def _handshake_fails(facts: EndpointFacts) -> bool:
     return seen.handshake in ("refused", "cut") and seen.answers_unsteadily is not True
 
 
+def _why_open(facts: EndpointFacts) -> str:
+    """Cut, met with silence while others were answered, or not asked."""
+    if facts.observed.answers_unsteadily is True:
+        return "answers_unsteadily"
+    found = facts.observed.versions.values()
+    silent = any((entry.status, entry.evidence) == ("no_answer", "silence") for entry in found)
+    answered = any(entry.evidence == "server_hello" for entry in found)
+    return "versions_unanswered" if silent and answered else "versions_undetermined"
+
+
 def judge_versions(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
     """tls_versions: no obsolete version is accepted, and a modern one is, to the end (RFC 8996, RFC 9325).
 
@@ -86,8 +96,7 @@ def judge_versions(facts: EndpointFacts, policy: Mapping[str, Any]) -> Verdict:
     if any(version in open_questions for version in obsolete) or not accepted:
         if facts.aborted:
             return Verdict("visit_aborted", {**facts.context, **observed}, expected)
-        unsteady = facts.observed.answers_unsteadily is True
-        return Verdict("answers_unsteadily" if unsteady else "versions_undetermined", observed, expected)
+        return Verdict(_why_open(facts), observed, expected)
     return Verdict("modern_versions_only", observed, expected)
 
 

@@ -33,6 +33,7 @@ _WRITERS: dict[str, Callable[[Any, str], str]] = {
 _LABELLED = {
     "allowed_key_types": "key_type",
     "cause": "failure_cause",
+    "key_proof_detail": "key_proof_detail",
     "source": "source",
     "visit_reason": "visit_reason",
 }

@@ -161,6 +161,7 @@ _KINDS: dict[str, Callable[[Any, str], str]] = {
     "where": _where,
     "attestations": _attestations,
     "waivers": _waivers,
+    "proof": lambda value, language: label_text("key_proof_detail", value, language),
     "visit": lambda value, language: label_text("visit_reason", value, language) if value else missing_text(language),
 }
 

@@ -87,6 +87,23 @@ def test_what_is_no_http_is_none(data: bytes) -> None:
     assert http_date.parse(data) is None
 
 
+#: Caches have their own names, on the device or before it; what they write of a page from their store, …
+HITS = (
+    *("X-Drupal-Cache: HIT", "X-Litespeed-Cache: hit", "X-LiteSpeed-Cache: hit,private", "X-FastCGI-Cache: STALE"),
+    *("X-Nginx-Cache: UPDATING", "X-Drupal-Dynamic-Cache: HIT", "X-Kinsta-Cache: HIT", "Surrogate-Cache-Status: Hit"),
+    *("X-Cache-Remote: TCP_HIT from a1", "X-Magento-Cache-Debug: HIT", "X-Srcache-Fetch-Status: HIT"),
+    *("X-Page-Cache-Status: REVALIDATED", "CDN-Cache: RefreshHit", "X-Cache-Info: hit-fresh"),
+    "Server-Timing: cdn-cache; desc=HIT",
+)
+#: … and of one that the device has just made.
+NO_HITS = (
+    *("X-Drupal-Cache: MISS", "X-Litespeed-Cache: miss", "X-FastCGI-Cache: BYPASS", "X-Kinsta-Cache: EXPIRED"),
+    *("X-Drupal-Dynamic-Cache: UNCACHEABLE", "X-LiteSpeed-Cache-Control: public,max-age=60", "X-Cacheable: yes"),
+    *("Cache-Control: max-age=5, stale-while-revalidate=30", "X-Drupal-Cache-Tags: node:hit", "X-Cache-Key: /hit"),
+    *("Server-Timing: app; dur=3", "X-Powered-By: White hit parade", "X-Cache-Enabled: True"),
+)
+
+
 @pytest.mark.parametrize(
     ("headers", "proxied"),
     [
@@ -109,6 +126,8 @@ def test_what_is_no_http_is_none(data: bytes) -> None:
         ((f"Date: {GOOD}", "CF-Cache-Status: DYNAMIC"), True),
         ((f"Date: {GOOD}", "X-Cache-Hits: 0, 0"), False),
         ((f"Date: {GOOD}", "X-Cache-Hits: 0, 1"), True),
+        *(((f"Date: {GOOD}", line), True) for line in HITS),
+        *(((f"Date: {GOOD}", line), False) for line in NO_HITS),
         ((f"Date: {GOOD}", f"Date: {GOOD}"), False),
         ((f"Date: {GOOD}", "Date: Sun, 22 Nov 2026 16:00:00 GMT"), True),
     ],

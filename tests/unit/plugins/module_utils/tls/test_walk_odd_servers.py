@@ -35,13 +35,14 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.visit import d
 Credentials = Callable[..., str]
 
 RESET, HANG_UP = b"reset", b""
+MODERN, OLD = ("TLSv1.2", "TLSv1.3"), ("TLSv1.2",)
 
 
 def tls(credentials: Credentials, *versions: str, gate: Callable[[bytes], bytes | None] | None = None) -> Tls:
     return Tls(server_context(credentials(), versions or ("TLSv1.2",)), gate=gate)
 
 
-def gated(tls: Tls, refuses: Callable[[bytes], bool], how: bytes | None) -> Serve:
+def gated(tls: Serve, refuses: Callable[[bytes], bool], how: bytes | None) -> Serve:
     """A device that meets some hellos with `how`: an answer, b"" (hangs up), RESET, or None (silence)."""
 
     def serve(link: Link) -> None:
@@ -407,17 +408,71 @@ def test_a_hole_among_the_versions_is_found_at_thorough(credentials: Credentials
     assert statuses(seen)["TLSv1.0"] == "accepted" and statuses(seen)["TLSv1.1"] == "refused"
 
 
-def test_silence_on_an_old_version_gets_its_control_at_once_and_is_not_repeated(credentials: Credentials) -> None:
-    """What lies below is left alone: a hello that a device hangs on is not sent again in another form."""
-    with Device(
-        gated(tls(credentials, "TLSv1.2", "TLSv1.3"), lambda hello: hello_version(hello) < 0x0303, None)
-    ) as device:
-        seen = probe(device.port, "dicom", [pki.NAME], timeout=0.4)
-        assert device.connections == 3
-    assert seen["visit"]["outcome"] == "observed"
-    assert seen["versions"]["TLSv1.1"] == {"status": "refused", "evidence": "silence", "control": "answered"}
+@pytest.mark.parametrize(
+    "versions", [OLD, MODERN, ("TLSv1.0", *OLD), tuple(f"TLSv1.{at}" for at in range(4))], ids="-".join
+)
+@pytest.mark.parametrize("service", ["dicom", "https"])
+def test_silence_on_an_old_version_is_no_refusal_and_is_not_repeated(
+    credentials: Credentials, versions: tuple[str, ...], service: str
+) -> None:
+    """Packets that are dropped before a server look the same whatever it speaks: nobody can call that a refusal.
+
+    What lies below is left alone: a hello that a device hangs on is not sent again in another form.
+    """
+    whole = Tls(server_context(credentials(), versions), web_page())
+    with Device(gated(whole, lambda hello: hello_version(hello) < 0x0303, None)) as device:
+        seen = probe(device.port, service, [pki.NAME], timeout=0.4)
+        assert device.connections == 3 + ("TLSv1.3" not in versions)
+    assert seen["visit"]["outcome"] == "observed" and seen["handshake"] == "completed"
+    assert seen["versions"]["TLSv1.1"] == {"status": "no_answer", "evidence": "silence"}
     assert seen["versions"]["TLSv1.0"] == {"status": "undetermined", "evidence": "inferred"}
-    assert statuses(seen)["TLSv1.2"] == "accepted"
+    assert statuses(seen)["TLSv1.2"] == "accepted" and seen["answers_unsteadily"] is None
+
+
+@pytest.mark.parametrize("at", range(1, 4))
+@pytest.mark.parametrize("versions", [("TLSv1.1", "TLSv1.2"), tuple(f"TLSv1.{at}" for at in range(4))], ids="-".join)
+def test_one_silence_by_chance_makes_no_version_refused(
+    credentials: Credentials, versions: tuple[str, ...], at: int
+) -> None:
+    whole = tls(credentials, *versions)
+    with Device(lambda link: (silent if link.number == at else whole)(link)) as device:
+        seen = probe(device.port, "tls", [pki.NAME], timeout=0.4)
+    assert "refused" not in {statuses(seen)[version] for version in versions}
+
+
+# -- what cuts whatever comes, by turns
+
+
+def by_turns(turns: str, first: int = 0) -> Callable[[int], bool]:
+    """Which connections are cut: "x" in a pattern that comes again and again, from its `first` on."""
+    return lambda number: turns[(number + first) % len(turns)] == "x"
+
+
+#: Every second, third, fourth connection; two or three of four; and some by chance.
+TURNS = ["-x", "--x", "-xx", "---x", "--xx", "-x-x", "-xxx", "-xx-"]
+
+
+@pytest.mark.parametrize(
+    ("versions", "service", "how"),
+    [
+        (("TLSv1.0", "TLSv1.1", "TLSv1.2"), "https", RESET),
+        (("TLSv1.1", "TLSv1.2"), "https", alert(40)),
+        (("TLSv1.1", *MODERN), "https", alert(80)),
+        (("TLSv1.1", *MODERN), "dicom", alert(40)),
+    ],
+    ids=["1.0 to 1.2", "1.1 to 1.2", "1.1 to 1.3", "1.1 to 1.3, nameless"],
+)
+@pytest.mark.parametrize(("turns", "first"), [(turns, first) for turns in TURNS for first in range(len(turns))])
+def test_who_cuts_by_turns_makes_no_version_refused(
+    credentials: Credentials, versions: tuple[str, ...], how: bytes, turns: str, first: int, service: str
+) -> None:
+    whole, cut = tls(credentials, *versions), gated(silent, lambda _hello: True, how)
+    cuts = by_turns(turns, first)
+    with Device(lambda link: (cut if cuts(link.number) else whole)(link)) as device:
+        seen = probe(device.port, service, [pki.NAME])
+        assert device.connections <= 12
+    assert "refused" not in {statuses(seen)[version] for version in versions if version < "TLSv1.2"}, seen["versions"]
+    assert seen["handshake"] != "refused"
 
 
 @pytest.mark.parametrize(("serve", "outcome"), [(resets, "reset"), (hangs_up, "closed"), (silent, "silent")])
