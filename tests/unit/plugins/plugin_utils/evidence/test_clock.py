@@ -17,8 +17,11 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.clock
     ClockEstimate,
     believable,
     clock_effect,
+    device_clock,
+    device_sees,
     estimate_clock,
     moment_text,
+    zone_seconds,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import Visit
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.network import Certificate, Clock, Sample
@@ -142,11 +145,82 @@ def test_the_tolerance_with_its_uncertainty(offset: float, uncertainty: float, t
         # just under a day: renewing on the day planned is still in time
         (DAY - 60, [link(-10, 100)], {"state": "holds"}),
         (DAY + 60, [link(-10, 100)], {"state": "will_break"}),
+        # the first and the last moment of a validity count, the truth's and the device's
+        (1, [link(0, 100)], {"state": "holds"}),
+        (-1, [link(-10, 0)], {"state": "holds"}),
+        (0, [link(-10, 100)], {"state": "holds", "margin_seconds": 10 * DAY - 0.5}),
+        (0.7, [link(-10, 100)], {"state": "holds", "margin_seconds": 100 * DAY - 1.2}),
+        (0.12345, [link(-10, 100)], {"margin_seconds": round(100 * DAY - 0.62345, 3)}),
+        (-3 * DAY - 0.12345, [link(-10, 100)], {"refused_seconds": 3 * DAY + 0.123}),
+        (40 * DAY, [link(-10, 100, "CN=a"), link(-10, 100, "CN=b")], {"state": "will_break", "subject": "CN=a"}),
+        (40 * DAY, [Certificate(subject="CN=x", not_before=None, not_after=NOW)], {"state": "unknown"}),
+        (40 * DAY, [Certificate(subject="CN=x", not_before=NOW, not_after=None)], {"state": "unknown"}),
     ],
 )
 def test_what_an_offset_does_to_certificates(offset: float, links: list[Certificate], expected: dict[str, Any]) -> None:
     effect = clock_effect(exactly(offset), [("https:443", item) for item in links], NOW)
     assert {key: effect[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("offset", "state"),
+    [
+        (100 * DAY, "will_break"),
+        (-10 * DAY, "will_break"),
+        (DAY, "will_break"),
+        (-DAY, "will_break"),
+        (DAY - 1, "holds"),
+        (1 - DAY, "holds"),
+        (100 * DAY + 1, "breaks"),
+        (-10 * DAY - 1, "breaks"),
+    ],
+)
+def test_what_a_device_that_is_surely_off_by_so_much_refuses(offset: float, state: str) -> None:
+    assert clock_effect(exactly(offset, 0), [("https:443", link(-10, 100))], NOW)["state"] == state
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "tolerance", "seconds"),
+    [
+        (3540, 3660, 100, 3600),
+        (3539.5, 3600, 100, None),
+        (3600, 3660.5, 100, None),
+        (3590, 3610, 10, 3600),
+        (3589, 3610, 10, None),
+        (-5400, -5400, 30, 5400),
+        (14 * 3600, 14 * 3600, 30, 14 * 3600),
+        (14.5 * 3600, 14.5 * 3600, 30, None),
+        (-1, 1, 30, None),
+    ],
+)
+def test_a_clock_that_is_off_by_a_time_zone(low: float, high: float, tolerance: float, seconds: int | None) -> None:
+    assert zone_seconds(ClockEstimate(low, high, True, True, (), 1), tolerance) == seconds
+
+
+@pytest.mark.parametrize(
+    ("offset", "start", "end", "sees"),
+    [
+        (0.12345, -10, 100, "valid"),
+        (100 * DAY, -10, 100, "valid"),
+        (100 * DAY + 1, -10, 100, "expired"),
+        (-10 * DAY, -10, 100, "valid"),
+        (-10 * DAY - 1, -10, 100, "not_yet_valid"),
+    ],
+)
+def test_how_a_clock_sees_a_certificate(offset: float, start: float, end: float, sees: str) -> None:
+    told = {"offset_seconds": round(offset, 3), "uncertainty_seconds": 0.543, "sees": sees}
+    assert device_clock(exactly(offset, 0.54321), link(start, end), NOW) == told
+    assert device_clock(None, link(start, end), NOW) is None
+    for first, last in ((None, NOW), (NOW, None)):
+        undated = Certificate(subject="CN=x", not_before=first, not_after=last)
+        assert device_sees(exactly(offset), undated, NOW.timestamp()) is None
+
+
+def test_what_a_finding_tells_of_an_offset() -> None:
+    visit = Visit(Observation(), NOW, "not_observed")
+    observed = judge_clock(visit, exactly(0.12345, 0.54321), [], load_policy(), NOW).observed
+    parts = ("offset_seconds", "uncertainty_seconds", "low_seconds", "high_seconds")
+    assert [observed[part] for part in parts] == [0.123, 0.543, -0.42, 0.667]
 
 
 @given(offset=st.floats(-1e9, 1e9), start=st.floats(-5000, 5000), end=st.floats(-5000, 5000))
