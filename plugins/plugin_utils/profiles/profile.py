@@ -72,7 +72,7 @@ ENTRIES: dict[str, tuple[str, ...]] = {
     "ntp.servers": ("address", "reachable", "selected", "stratum"),
     "accounts": ("name", "uid", "shell", "role", "can_login", "administrator", "last_login_at", "expires_on"),
     "listening": ("port", "protocol", "address", "program"),
-    "trust_stores.fingerprints_sha256": ("value", "name"),
+    "trust_stores.fingerprints_sha256": ("value", "name", "ends_on"),
 }
 #: The named groups that a single value is made of.
 VALUE_GROUPS = ("value",)

@@ -256,9 +256,10 @@ def _store(observation: dict[str, Any], name: str, value: Any) -> None:
     if FACTS[name] == "moment":
         value = iso(value[0], "seconds")
     if name == "trust_stores.fingerprints_sha256":
-        observation[head] = [
-            {"kind": "system", "path": "", "readable": True, "fingerprints_sha256": sorted(set(value)), "detail": ""}
-        ]
+        held = sorted(dict(value).items())
+        store: dict[str, Any] = {"kind": "system", "path": "", "readable": True, "detail": ""}
+        store |= {"fingerprints_sha256": [root for root, _end in held], "ends_on": [end for _root, end in held]}
+        observation[head] = [store]
     elif not tail:
         observation[head] = value
     elif name == "ntp.client":
@@ -340,9 +341,14 @@ def _fingerprint(entry: Mapping[str, Any]) -> str:
     return text
 
 
+def _root(entry: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Fingerprint, and the day on which it ends where the device tells it."""
+    return _fingerprint(entry), day_of(entry.get("ends_on"))
+
+
 _ENTRY_READERS: dict[str, Any] = {
     "ntp.servers": _server,
     "accounts": _account,
     "listening": _listener,
-    "trust_stores.fingerprints_sha256": _fingerprint,
+    "trust_stores.fingerprints_sha256": _root,
 }

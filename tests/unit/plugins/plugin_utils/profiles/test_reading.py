@@ -278,7 +278,13 @@ def test_lists_of_every_kind() -> None:
         profile_of("trust_stores.fingerprints_sha256", regex=r"SHA256 (?P<value>\S+)", each=True),
         {"a": f"SHA256 {prints}\nSHA256 {prints}\n"},
     )["trust_stores"]
-    assert stores[0]["fingerprints_sha256"] == ["ab" * 32]
+    assert (stores[0]["fingerprints_sha256"], stores[0]["ends_on"]) == (["ab" * 32], [None])
+    [store] = observe(
+        profile_of("trust_stores.fingerprints_sha256", regex=r"(?P<value>\w{64}) until (?P<ends_on>\S+)", each=True),
+        {"a": f"{'cd' * 32} until 2031-01-09\n{'ab' * 32} until 2027-01-09T10:00:00Z\n{'ef' * 32} until then\n"},
+    )["trust_stores"]
+    assert store["fingerprints_sha256"] == ["ab" * 32, "cd" * 32, "ef" * 32]
+    assert store["ends_on"] == ["2027-01-09", "2031-01-09", None]
     listening = observe(
         profile_of("listening", jmespath="p", each=True),
         {"a": '{"p": [443, {"port": "123", "protocol": "UDP", "address": "*", "program": "ntpd"}]}'},
