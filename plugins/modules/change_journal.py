@@ -56,8 +56,8 @@ options:
     default: ""
   ticket_pattern:
     description:
-      - With O(event=ask), a regular expression that the whole ticket must match. Whatever it is, a ticket has at least
-        two letters or digits, no character that cannot be seen, and is no word for none.
+      - With O(event=ask), a regular expression that the whole ticket must match. Whatever it is, a ticket has a
+        letter or a digit other than 0, no character that cannot be seen, and is no word for none.
     type: str
     default: ""
   by:

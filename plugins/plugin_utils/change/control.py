@@ -121,10 +121,11 @@ def _ticket(ticket: Any, pattern: str) -> None:
 
 
 def _says_something(text: Any) -> bool:
-    """Whether a person may have meant it: two letters or digits at least, nothing unseen, and no word for none."""
+    """Whether a person may have meant it: a letter or a digit other than 0, nothing unseen, and no word for none."""
     if not isinstance(text, str) or first_unseen(text):
         return False
-    return sum(map(str.isalnum, text)) >= 2 and text.strip().casefold() not in _NOTHING
+    said = any(letter.isalnum() and letter != "0" for letter in text)
+    return said and text.strip().casefold() not in _NOTHING
 
 
 def _vendor_allows(kind: str, value: Any, now: datetime) -> None:

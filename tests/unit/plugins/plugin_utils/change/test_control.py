@@ -121,7 +121,23 @@ def test_it_is_refused_and_the_sentence_names_the_variable(reason: str, variable
 
 @pytest.mark.parametrize(
     "ticket",
-    ["", "  ", None, 7, ["CHG-1"], "None", " null ", "0", "7", "-", "---", "n/a", "\u200b\u200b\u200b", "CHG\u200b-1"],
+    [
+        "",
+        "  ",
+        None,
+        7,
+        ["CHG-1"],
+        "None",
+        " null ",
+        "0",
+        "00",
+        "0-0",
+        "-",
+        "---",
+        "n/a",
+        "\u200b\u200b\u200b",
+        "CHG\u200b-1",
+    ],
 )
 def test_no_ticket_no_change(ticket: Any) -> None:
     refusal = decide("root_ca", ticket, WELL, NOW)
