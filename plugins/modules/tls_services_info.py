@@ -13,6 +13,8 @@ version_added: "1.0.0"
 description:
   - Looks for nginx, Apache, haproxy, stunnel and mosquitto among the processes, reads the configuration that they were
     started with, and searches their logs for clients that spoke TLS 1.1 or older.
+  - Asks every TCP port that listens here, and that no configuration explains, whether it speaks TLS. One connection
+    from the machine to itself, and one hello, for each of them; ports of an SSH server are left alone.
   - Reads files and changes nothing; the only program that it starts is mosquitto, to ask for its version. Refuses to
     look without privilege (C(become)), as the processes of others would look like none.
   - The configuration may hold passwords. Use C(no_log), as the role P(biomed.cert_hygiene.tls_hardening#role) does.
@@ -26,6 +28,10 @@ options:
     type: list
     elements: str
     default: []
+  ask_ports:
+    description: Whether the ports are asked. Without it, RV(others) is empty, and says nothing.
+    type: bool
+    default: true
 extends_documentation_fragment:
   - biomed.cert_hygiene.attributes
 attributes:
@@ -103,6 +109,15 @@ services:
     told_since:
       description: The oldest line that names a version; null without one.
       type: str
+others:
+  description:
+    - The listening ports that speak TLS and that no configuration which was read explains, each with C(address),
+      C(port) and C(program).
+    - One of a program that is known here is told as its C(problem) too.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{address: 0.0.0.0, port: 8443, program: lighttpd}]
 """
 
 import os
@@ -113,6 +128,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.listening import listening
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.old_clients import old_clients
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.running import (
     PROGRAMS,
@@ -122,9 +139,11 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.r
     running,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.settings import Unclear
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.speaking import MOST_PORTS, speaking
 
 #: A service writes nothing to its own configuration while it starts; clocks are read in whole seconds.
 _START_SECONDS = 2.0
+_SSH_SERVERS = ("sshd", "dropbear")
 
 
 def main() -> None:
@@ -133,6 +152,7 @@ def main() -> None:
         argument_spec={
             "days": {"type": "float", "default": 14},
             "own_addresses": {"type": "list", "elements": "str", "default": []},
+            "ask_ports": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )
@@ -148,7 +168,30 @@ def main() -> None:
         program = installed(service)
         if program or found[service]:
             services.append(_service(module, service, program, found[service], now))
-    module.exit_json(changed=False, services=services)
+    others = _others(services) if module.params["ask_ports"] else []
+    for one in services:
+        strange = [str(port["port"]) for port in others if port["program"] in PROGRAMS[one["service"]].processes]
+        if strange and not one["problem"]:
+            one["problem"] = f"port {', '.join(strange)} speaks TLS, which its configuration does not say"
+    module.exit_json(changed=False, services=services, others=others)
+
+
+def _others(services: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The ports that speak TLS beside those of the configurations."""
+    known = {endpoint["port"] for one in services for endpoint in one["endpoints"]}
+    sockets = [
+        entry
+        for entry in listening(Host(), {})["listening"]
+        if entry["protocol"] == "tcp" and entry["port"] not in known and entry["program"] not in _SSH_SERVERS
+    ]
+    places = {(_own_side(entry["address"]), entry["port"]): entry for entry in sockets[:MOST_PORTS]}
+    found = {(places[place]["port"], places[place]["program"]): places[place] for place in speaking(places)}
+    return [{key: entry[key] for key in ("address", "port", "program")} for entry in found.values()]
+
+
+def _own_side(address: str) -> str:
+    """Where the machine itself reaches what listens on this address."""
+    return {"0.0.0.0": "127.0.0.1", "::": "localhost"}.get(address, address)
 
 
 def _service(

@@ -197,6 +197,76 @@ def slow(gateway: Gateway, _hospital: Hospital) -> None:
     gateway.write("/etc/faketimerc", "-90s\n")
 
 
+def own_clock(gateway: Gateway, _hospital: Hospital) -> None:
+    """chronyd has no server that answers, and takes the machine's clock for one."""
+    gateway.write("/etc/chrony/chrony.conf", "server 192.0.2.250 iburst minpoll 0 maxpoll 1\nlocal stratum 10\n")
+
+
+def cut_off(gateway: Gateway, _hospital: Hospital) -> None:
+    """Its one server, whose clock is two days behind, dies: the last correction is then two days old."""
+    gateway.write("/etc/chrony/chrony.conf", "server 127.0.0.1 port 11123 iburst minpoll 0 maxpoll 0\n")
+    gateway.write(
+        "/etc/chrony/lost.conf",
+        "local stratum 2\nallow\nport 11123\nbindaddress 127.0.0.1\ncmdport 0\npidfile /run/lost.pid\n"
+        "bindcmdaddress /run/lost.sock\n",
+    )
+    gateway.shell(
+        "service chrony stop; FAKETIME=-2d LD_PRELOAD=/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketime.so.1 "
+        "chronyd -x -F 0 -u root -f /etc/chrony/lost.conf; service chrony start"
+    )
+    gateway.wait_for("a server", ["sh", "-c", "chronyc -c -n sources | grep '^^,[*]'"])
+    gateway.shell("kill $(cat /run/lost.pid)")
+    gateway.wait_for("its loss", ["sh", "-c", "chronyc -c -n sources | grep ',127.0.0.1,[0-9]*,[0-9]*,0,'"])
+
+
+def alias_of_sudo(gateway: Gateway, _hospital: Hospital) -> None:
+    """One more account, which an alias of sudo makes an administrator."""
+    gateway.shell("useradd --create-home --shell /bin/bash maint; echo maint:maint | chpasswd")
+    rules = "User_Alias MAINTENANCE = maint, nobody\nMAINTENANCE ALL=(root) NOPASSWD: ALL\n"
+    gateway.write("/etc/sudoers.d/maintenance", rules, mode=0o440)
+
+
+def key_elsewhere(gateway: Gateway, _hospital: Hospital) -> None:
+    """A locked account with a key that is not in its home."""
+    gateway.shell(
+        "useradd --create-home --shell /bin/bash svc; mkdir -p /etc/ssh/keys; "
+        "echo 'AuthorizedKeysFile .ssh/authorized_keys /etc/ssh/keys/%u' > /etc/ssh/sshd_config.d/keys.conf; "
+        "ssh-keygen -q -t ed25519 -N '' -f /var/tmp/svc; mv /var/tmp/svc.pub /etc/ssh/keys/svc"
+    )
+
+
+def indented_haproxy(gateway: Gateway, _hospital: Hospital) -> None:
+    """Sections written as haproxy's own tests write them, and a key that everybody may read."""
+    gateway.write("/etc/haproxy/haproxy.cfg", _HAPROXY)
+    gateway.shell(
+        "cat /etc/nginx/tls/server.pem /etc/nginx/tls/server.key > /etc/haproxy/all.pem; "
+        "chmod 644 /etc/haproxy/all.pem; haproxy -D -f /etc/haproxy/haproxy.cfg"
+    )
+
+
+_HAPROXY = """\
+  global
+    maxconn 100
+  defaults
+    mode tcp
+    timeout client 5s
+    timeout server 5s
+    timeout connect 5s
+  frontend dicom
+    bind 127.0.0.1:18443 ssl crt /etc/haproxy/all.pem
+    default_backend pacs
+  backend pacs
+    server s1 127.0.0.1:11112
+"""
+
+
+def foreign_program(gateway: Gateway, _hospital: Hospital) -> None:
+    """A program that nobody here knows serves TLS."""
+    serve = "openssl s_server -accept 8443 -cert /etc/nginx/tls/server.pem -key /etc/nginx/tls/server.key -www -quiet"
+    gateway.shell(f"({serve} < /dev/null > /dev/null 2>&1 &)")
+    gateway.wait_for("port 8443", ["sh", "-c", "ss -Hltn 'sport = 8443' | grep -q ."])
+
+
 def stale_account(gateway: Gateway, _hospital: Hospital) -> None:
     gateway.shell("useradd --create-home --shell /bin/bash acme-2019; echo acme-2019:acme | chpasswd")
 
@@ -283,6 +353,26 @@ SCENES: tuple[Scene, ...] = (
     Scene("ntpsec", variant="ntpsec"),
     Scene("no-ntp", after=(no_ntp,), failed=_reasons(("ntp_client", "ntp_client_missing"))),
     Scene("slow", before=(slow,), failed=_reasons(("clock_offset", "offset_beyond_tolerance"))),
+    Scene("own-clock", before=(own_clock,), failed=_reasons(("ntp_client", "ntp_follows_itself"))),
+    Scene(
+        "cut-off",
+        after=(cut_off,),
+        card={"ntp_servers": ["127.0.0.1"]},
+        failed=_reasons(("ntp_client", "ntp_correction_too_old")),
+    ),
+    Scene(
+        "sudo-alias",
+        after=(alias_of_sudo,),
+        card={"accounts": [{"name": name, "until": None, "owner": "DSI"} for name in ("tech", "maint")]},
+    ),
+    Scene("key-elsewhere", after=(key_elsewhere,), failed=_reasons(("stale_accounts", "unlisted_account"))),
+    Scene(
+        "haproxy",
+        variant="tls",
+        after=(indented_haproxy,),
+        failed=_reasons(("certificate_key", "key_file_exposed")),
+    ),
+    Scene("foreign-tls", after=(foreign_program,), failed=_reasons(("open_ports", "port_not_allowed"))),
     Scene(
         "stale",
         after=(stale_account,),

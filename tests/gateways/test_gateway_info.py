@@ -306,6 +306,38 @@ def test_who_is_what(rounds: Rounds) -> None:
     assert told["www-data"] == (False, "locked", False)
 
 
+def test_an_alias_of_sudo_makes_an_administrator(rounds: Rounds) -> None:
+    accounts = {entry["name"]: entry for entry in rounds.privileged["sudo-alias"]["accounts"]}
+    assert [name for name, entry in accounts.items() if entry["administrator"]] == ["root", "tech", "maint"]
+    assert all(entry["administrator"] is not None for entry in accounts.values())
+
+
+def test_services_that_serve_tls_are_found_by_the_socket_too(rounds: Rounds) -> None:
+    """What the role tls_hardening looks with: haproxy by its configuration, a program that nobody knows by its port."""
+    names = [name for name in ("haproxy", "foreign-tls", "healthy") if name not in rounds.left_out]
+    keep = {
+        "ansible.builtin.copy": {
+            "content": "{{ seen | to_json }}",
+            "dest": f"{rounds.folder}/tls-{{{{ inventory_hostname }}}}.json",
+        },
+        "delegate_to": "localhost",
+        "become": False,
+    }
+    look = {"biomed.cert_hygiene.tls_services_info": {}, "register": "seen"}
+    rounds.play("tls", [{"hosts": ":".join(names), "gather_facts": False, "become": True, "tasks": [look, keep]}])
+    told = {name: json.loads((rounds.folder / f"tls-{name}.json").read_text(encoding="utf-8")) for name in names}
+    ports = {
+        name: sorted((one["service"], point["port"]) for one in seen["services"] for point in one["endpoints"])
+        for name, seen in told.items()
+    }
+    assert {name: [(port["port"], port["program"]) for port in seen["others"]] for name, seen in told.items()} == {
+        **{name: [] for name in names if name != "foreign-tls"},
+        "foreign-tls": [(8443, "openssl")],
+    }
+    assert ports["haproxy"] == [("haproxy", 18443), ("nginx", 443)] and ports["healthy"] == [("nginx", 443)]
+    assert not [one["problem"] for seen in told.values() for one in seen["services"] if one["problem"]]
+
+
 def test_programs_behind_the_ports(rounds: Rounds) -> None:
     listening = {(entry["port"], entry["program"]) for entry in rounds.privileged["legacy"]["listening"]}
     assert {(21, "vsftpd"), (22, "sshd"), (23, "inetd"), (443, "nginx"), (323, "chronyd")} <= listening
