@@ -11,4 +11,4 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.vantage.told i
 class ActionModule(PlainAction):
     """See the documentation of the module tls_services_info."""
 
-    taken = ("services",)
+    taken = ("services", "others")
