@@ -14,7 +14,8 @@ description:
   - Looks for nginx, Apache, haproxy, stunnel and mosquitto among the processes, reads the configuration that they were
     started with, and searches their logs for clients that spoke TLS 1.1 or older.
   - Asks every TCP port that listens here, and that no configuration explains, whether it speaks TLS. One connection
-    from the machine to itself, and one hello, for each of them; ports of an SSH server are left alone.
+    from the machine to itself, and one hello, for each of them. Ports of SSH are left alone, and those of nginx,
+    haproxy and stunnel, which may hand what they get on to another device; of these the configuration speaks.
   - Reads files and changes nothing; the only program that it starts is mosquitto, to ask for its version. Refuses to
     look without privilege (C(become)), as the processes of others would look like none.
   - The configuration may hold passwords. Use C(no_log), as the role P(biomed.cert_hygiene.tls_hardening#role) does.
@@ -143,7 +144,11 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls_services.s
 
 #: A service writes nothing to its own configuration while it starts; clocks are read in whole seconds.
 _START_SECONDS = 2.0
-_SSH_SERVERS = ("sshd", "dropbear")
+#: Not asked: SSH, and programs whose configuration is read, and which would hand the hello on to another device.
+_LEFT_ALONE = (
+    *("sshd", "dropbear", "ssh"),
+    *(name for one in ("nginx", "haproxy", "stunnel") for name in PROGRAMS[one].processes),
+)
 
 
 def main() -> None:
@@ -182,7 +187,7 @@ def _others(services: list[dict[str, Any]]) -> list[dict[str, Any]]:
     sockets = [
         entry
         for entry in listening(Host(), {})["listening"]
-        if entry["protocol"] == "tcp" and entry["port"] not in known and entry["program"] not in _SSH_SERVERS
+        if entry["protocol"] == "tcp" and entry["port"] not in known and entry["program"] not in _LEFT_ALONE
     ]
     places = {(_own_side(entry["address"]), entry["port"]): entry for entry in sockets[:MOST_PORTS]}
     found = {(places[place]["port"], places[place]["program"]): places[place] for place in speaking(places)}
