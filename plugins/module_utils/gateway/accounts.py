@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import Any, Optional
 
-from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import Host, NotPermitted, NotSupported
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.host import (
+    Host,
+    NotPermitted,
+    NotSupported,
+    Output,
+)
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.keys import KeyPlaces, key_places
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.sudoers import (
     Account,
@@ -179,8 +184,9 @@ def _administrators(host: Host) -> Callable[[str, int, int, Answer], Answer]:
             return True
         # Without a rule, a group is a custom: polkit and su may go by it.
         if (None in told or by_custom or elsewhere) and can_login is not False and asked < _MAX_ASKED:
-            asked += 1
-            answer = _ask_sudo(host, name) if host.privileged() else None
+            answer, answered = _ask_sudo(host, name) if host.privileged() else (None, True)
+            # A directory that does not answer once is not waited for again.
+            asked = asked + 1 if answered else _MAX_ASKED
             return answer if answer or not by_custom else None
         return None if None in told or by_custom or elsewhere else False
 
@@ -194,9 +200,13 @@ def _doas_files(host: Host) -> list[str]:
         return list(_DOAS)
 
 
-def _ask_sudo(host: Host, name: str) -> Answer:
-    """What `sudo -l -U` says of an account; None where it says nothing that is understood."""
+def _ask_sudo(host: Host, name: str) -> tuple[Answer, bool]:
+    """(what `sudo -l -U` says of an account, None where nothing is understood; whether it answered in time)."""
     output = host.run("sudo", "-n", "-l", "-U", name)
+    return _understood(name, output), output is None or output.status != 124
+
+
+def _understood(name: str, output: Output | None) -> Answer:
     text = output.stdout if output else ""
     if re.search(rf"User {re.escape(name)} is not allowed to run sudo", text):
         return False

@@ -289,6 +289,8 @@ def _with_names(host: Host, seen: list[dict[str, Any]], daemons: Sequence[Daemon
     addresses = {server["address"] for server in seen}
     for name in [name for name in _written(host, "ntpd", daemons) if not _is_address(name)][:_MAX_NAMES]:
         output = host.run("getent", "ahosts", name) if addresses else None
+        if output and output.status == 124:
+            break  # nobody answers for names here
         for line in output.stdout.splitlines() if output and output.status == 0 else ():
             if line.split():
                 names.setdefault(line.split()[0], []).append(name)

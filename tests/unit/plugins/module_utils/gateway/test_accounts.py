@@ -124,6 +124,15 @@ def test_what_the_rules_leave_open_is_asked_of_sudo() -> None:
     assert administrators(files, dict.fromkeys(commands, (1, "sudo: sorry"))) == (None, None, None)
 
 
+def test_a_directory_that_does_not_answer_is_waited_for_once() -> None:
+    files: dict[str, str | None] = {"/etc/sudoers": "+admins ALL=(ALL) ALL\n"}
+    commands: dict[str, Any] = {
+        "sudo -n -l -U anna": (124, ""),
+        "sudo -n -l -U bruno": ALLOWED.format("bruno", "(ALL : ALL) ALL"),
+    }
+    assert administrators(files, commands) == (None, None, None)
+
+
 def test_a_primary_group_counts() -> None:
     passwd = PASSWD.replace("bruno:x:1002:1002", "bruno:x:1002:10")
     assert administrators({"/etc/passwd": passwd, "/etc/sudoers": "%wheel ALL=ALL\n"}) == (True, True, False)
