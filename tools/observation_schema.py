@@ -40,6 +40,10 @@ _RULES = [
         "then": {"properties": {"connections": {"const": 0}, "bytes_sent": {"const": 0}, "endpoints": {"maxItems": 0}}},
     },
 ]
+_OF_LOGINS = (
+    *("subsets", "time_zone", "ntp", "accounts", "listening", "tls_failures", "trust_stores", "certificate_files"),
+    *("config_backup", "system", "default_passwords", "admin_interface"),
+)
 #: The parts that stand under a name of their own.
 _NAMED = ("certificate", "client", "endpoint", "sample", "version")
 #: What a link of a path tells; what could not be read of it is null.
@@ -50,7 +54,8 @@ def network_schema() -> Schema:
     """The schema of what device_probe writes."""
     defs: dict[str, Schema] = {"instant": dict(INSTANT.schema)}
     found = _part(Observation, defs)
-    del found["properties"]["certificate_files"]
+    for name in _OF_LOGINS:
+        del found["properties"][name]
     found["properties"] = {"schema_version": {"const": 1}, **found["properties"]}
     found["properties"]["source"] = {"const": "network"}
     found["properties"]["reason"] = {"enum": _REASONS}

@@ -12,7 +12,6 @@ from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.access import (
     access_details,
-    access_entries,
     access_place,
     access_unchecked,
 )
@@ -26,13 +25,13 @@ _KINDS = ("anonymous", "clinical")
 
 def judge_admin_interface(visit: Visit) -> Verdict:
     """admin_interface: the administration refuses both an anonymous visitor and the clinical user."""
-    entries = access_entries(visit, "admin_interface")
+    entries = visit.facts.admin_interface
     if not entries:
         return access_unchecked(visit)
     places: dict[str, list[str]] = {}
     for kind in _KINDS:
         for result in ("accepted", "refused"):
-            mine = [entry for entry in entries if entry.get("as") == kind and entry.get("result") == result]
+            mine = [entry for entry in entries if entry.who == kind and entry.result == result]
             places[f"{kind}_{result}"] = [access_place(entry) for entry in mine][:MAX_ITEMS]
     observed: dict[str, Any] = {
         "open_to_anonymous": places["anonymous_accepted"],
@@ -43,11 +42,11 @@ def judge_admin_interface(visit: Visit) -> Verdict:
         return Verdict("admin_open_to_anonymous", observed)
     if places["clinical_accepted"]:
         return Verdict("admin_open_to_clinical_user", observed)
-    rest = [entry for entry in entries if entry.get("result") != "refused"]
+    rest = [entry for entry in entries if entry.result != "refused"]
     if rest or not places["anonymous_refused"] or not places["clinical_refused"]:
         # Half of the question was not asked, or came to no answer.
         observed.update(open=list(dict.fromkeys(map(access_place, rest)))[:MAX_ITEMS], detail=access_details(rest))
-        observed["untried_as_clinical"] = not any(entry.get("as") == "clinical" for entry in entries)
+        observed["untried_as_clinical"] = not any(entry.who == "clinical" for entry in entries)
         return Verdict("access_inconclusive", observed)
     return Verdict("admin_protected", observed)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.subject import from_login
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.login import ConfigBackup
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import (
     DAY_SECONDS,
     instant_text,
@@ -23,15 +23,14 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instant
 _FUTURE_ALLOWED = timedelta(days=1)
 
 
-def judge_backup(data: Mapping[str, Any], policy: Mapping[str, Any], now: datetime) -> Verdict:
+def judge_backup(data: ConfigBackup, policy: Mapping[str, Any], now: datetime) -> Verdict:
     """config_backup: the newest backup is at most `config_backup_max_age_days` old."""
     limit = policy["config_backup_max_age_days"]
-    path = data.get("path")
-    observed: dict[str, Any] = {"made_at": None, "path": clean_text(path) if isinstance(path, str) else None}
+    observed: dict[str, Any] = {"made_at": None, "path": data.path}
     expected = {"max_age_days": limit}
-    if data.get("made_at") is None:
+    if data.made_at is None:
         return Verdict("backup_missing", observed, expected)
-    made = parse_instant(data["made_at"])
+    made = parse_instant(data.made_at)
     if made is None or made - now > _FUTURE_ALLOWED:
         return Verdict("backup_undated", observed, expected)
     age = (now - made).total_seconds()

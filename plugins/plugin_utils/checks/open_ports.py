@@ -14,6 +14,7 @@ from typing import Any
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.subject import Subject
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import Visit
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.login import Listening as Told
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_list, as_mapping, clean_text
 
 #: What an endpoint does only where something listens.
@@ -52,16 +53,14 @@ class Listening:
     programs: Mapping[int, str | None]
 
 
-def listening_ports(source: str, entries: Sequence[Any]) -> Listening:
+def listening_ports(source: str, entries: Sequence[Told]) -> Listening:
     """What a login listed. Ports that only the device itself can reach are left out, and so is UDP."""
     programs: dict[int, str | None] = {}
-    for entry in map(as_mapping, entries):
-        port = _port(entry.get("port"))
-        if port is None or entry.get("protocol") != "tcp" or _is_loopback(str(entry.get("address"))):
+    for entry in entries:
+        if entry.port is None or entry.protocol != "tcp" or _is_loopback(str(entry.address)):
             continue
-        program = entry.get("program")
-        if programs.get(port) is None:
-            programs[port] = clean_text(program) if isinstance(program, str) and program else None
+        if programs.get(entry.port) is None:
+            programs[entry.port] = entry.program or None
     return Listening(source, programs)
 
 

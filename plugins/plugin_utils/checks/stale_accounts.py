@@ -9,23 +9,24 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.access import can_log_in, known_accounts
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.access import can_log_in
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.subject import from_login
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import MAX_ITEMS, clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.login import Account
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import MAX_ITEMS, as_mapping, clean_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text, parse_limit
 
 
-def judge_accounts(device: Mapping[str, Any], data: Sequence[Any], now: datetime) -> Verdict:
+def judge_accounts(device: Mapping[str, Any], data: Sequence[Account], now: datetime) -> Verdict:
     """stale_accounts: every account that can log in is on the device's list, and not past its date."""
     listed = device.get("accounts")
-    accounts = known_accounts(data)
+    accounts = [account for account in data if account.name]
     observed: dict[str, Any] = {
-        "accounts": [clean_text(account["name"]) for account in accounts if can_log_in(account, now)][:MAX_ITEMS]
+        "accounts": [clean_text(account.name) for account in accounts if can_log_in(account, now)][:MAX_ITEMS]
     }
     if not isinstance(listed, (list, tuple)):
         return Verdict("account_list_missing", observed)
-    allowed = {entry["name"]: entry for entry in known_accounts(listed)}
+    allowed = {name: entry for entry in map(as_mapping, listed) if isinstance(name := entry.get("name"), str) and name}
     expected = {"accounts": [clean_text(name) for name in allowed][:MAX_ITEMS]}
     stale: list[dict[str, Any]] = []
     unlisted: list[str] = []
@@ -34,20 +35,20 @@ def judge_accounts(device: Mapping[str, Any], data: Sequence[Any], now: datetime
         state = can_log_in(account, now)
         if state is False:
             continue
-        entry = allowed.get(account["name"])
+        entry = allowed.get(account.name)
         until = None if entry is None else parse_limit(entry.get("until"), end_of_day=True)
         # A date that nobody can read is no leave.
         lapsed = entry is not None and entry.get("until") is not None and (until is None or until < now)
         if entry is not None and not lapsed:
             continue
         if state is None:
-            unsure.append(clean_text(account["name"]))
+            unsure.append(clean_text(account.name))
         elif entry is None:
-            unlisted.append(clean_text(account["name"]))
+            unlisted.append(clean_text(account.name))
         else:
             stale.append(
                 {
-                    "name": clean_text(account["name"]),
+                    "name": clean_text(account.name),
                     "until": None if until is None else instant_text(until)[:10],
                     "owner": None if entry.get("owner") is None else clean_text(entry["owner"]),
                 }

@@ -13,7 +13,8 @@ from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.subject import from_login
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_number, clean_text
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.login import TimeZone
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import clean_text
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import instant_text
 
 
@@ -52,17 +53,16 @@ def offset_name(seconds: int) -> str:
     return f"{'-' if seconds < 0 else '+'}{minutes // 60:02d}:{minutes % 60:02d}"
 
 
-def judge_time_zone(device: Mapping[str, Any], data: Mapping[str, Any], device_now: datetime) -> Verdict:
+def judge_time_zone(device: Mapping[str, Any], data: TimeZone, device_now: datetime) -> Verdict:
     """time_zone: the device shows the hospital's local time, today and over the year ahead.
 
     device_now: the device's own time when it was asked, by which it chose between summer and winter time
     """
     expected_name = device.get("time_zone")
-    name = data.get("name") if isinstance(data.get("name"), str) and data.get("name") else None
-    seconds = as_number(data.get("utc_offset_seconds"))
-    shown = None if seconds is None else int(seconds)
+    name = data.name or None
+    shown = None if data.utc_offset_seconds is None else int(data.utc_offset_seconds)
     observed: dict[str, Any] = {
-        "zone": clean_text(name) if name else "?" if shown is None else f"UTC{offset_name(shown)}",
+        "zone": name if name else "?" if shown is None else f"UTC{offset_name(shown)}",
         "utc_offset": None if shown is None else offset_name(shown),
     }
     if not isinstance(expected_name, str) or not expected_name:

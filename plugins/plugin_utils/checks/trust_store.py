@@ -11,19 +11,19 @@ from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.subject import from_login
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.verdict import Verdict
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.login import TrustStore
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
     MAX_ITEMS,
     as_list,
-    as_mapping,
-    clean_text,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.fingerprints import plain_fingerprint
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import (
     DAY_SECONDS,
     instant_text,
-    parse_limit,
     whole_days,
 )
+
+_UNTOLD = TrustStore()
 
 
 def _roots(device: Mapping[str, Any], policy: Mapping[str, Any]) -> list[str]:
@@ -32,21 +32,19 @@ def _roots(device: Mapping[str, Any], policy: Mapping[str, Any]) -> list[str]:
     return sorted({found for found in map(plain_fingerprint, declared) if found})
 
 
-def _first_end(stores: Sequence[Mapping[str, Any]], roots: Sequence[str]) -> tuple[datetime, str] | None:
+def _first_end(stores: Sequence[TrustStore], roots: Sequence[str]) -> tuple[datetime, str] | None:
     """(end, fingerprint) of the hospital's root that ends first, of those whose end a store tells."""
     ends = [
         (end, fingerprint)
         for store in stores
-        for value, day in zip(as_list(store.get("fingerprints_sha256")), as_list(store.get("ends_on")), strict=False)
-        if (fingerprint := plain_fingerprint(value)) is not None
-        and fingerprint in roots
-        and (end := parse_limit(day, end_of_day=True)) is not None
+        for value, end in zip(store.fingerprints_sha256, store.ends_on, strict=False)
+        if (fingerprint := plain_fingerprint(value)) is not None and fingerprint in roots and end is not None
     ]
     return min(ends, default=None)
 
 
 def judge_trust_store(
-    device: Mapping[str, Any], data: Sequence[Any], policy: Mapping[str, Any], now: datetime | None = None
+    device: Mapping[str, Any], data: Sequence[TrustStore], policy: Mapping[str, Any], now: datetime | None = None
 ) -> Verdict:
     """trust_store: every root of the hospital is in a store of the system or in one of an application.
 
@@ -57,19 +55,15 @@ def judge_trust_store(
     the policy, since a root's lifetime is no measure of the time that its replacement everywhere takes.
     """
     roots = _roots(device, policy)
-    stores = [store for store in map(as_mapping, data) if store]
-    readable = [store for store in stores if store.get("readable") is True]
+    stores = [store for store in data if store != _UNTOLD]
+    readable = [store for store in stores if store.readable is True]
     held = {
-        index: {
-            found
-            for found in (plain_fingerprint(value) for value in as_list(store.get("fingerprints_sha256")))
-            if found
-        }
+        index: {found for found in map(plain_fingerprint, store.fingerprints_sha256) if found}
         for index, store in enumerate(readable)
     }
     observed: dict[str, Any] = {
         "stores": _paths(readable),
-        "unreadable": _paths([store for store in stores if store.get("readable") is not True]),
+        "unreadable": _paths([store for store in stores if store.readable is not True]),
     }
     if not roots:
         return Verdict("hospital_root_not_declared", observed)
@@ -97,7 +91,7 @@ def judge_trust_store(
         }
         if left < 0:
             return Verdict("hospital_root_expired", {**observed, **ending}, expected, first[0].date().isoformat())
-    applications = [store for store in without if store.get("kind") != "system"]
+    applications = [store for store in without if store.kind != "system"]
     if applications:
         observed["without"] = _paths(applications)
         return Verdict("hospital_root_not_everywhere", observed, expected)
@@ -108,9 +102,9 @@ def judge_trust_store(
     return Verdict("hospital_root_present", observed, expected)
 
 
-def _paths(stores: Sequence[Mapping[str, Any]]) -> list[str]:
+def _paths(stores: Sequence[TrustStore]) -> list[str]:
     # A device that lists its authorities does not say where it keeps them.
-    return [clean_text(store.get("path") or store.get("kind") or "?") for store in stores[:MAX_ITEMS]]
+    return [store.path or store.kind or "?" for store in stores[:MAX_ITEMS]]
 
 
 CHECK = (

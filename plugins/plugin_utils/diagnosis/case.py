@@ -138,7 +138,7 @@ def gather_case(
         label = place_label(places.PEER, item)
         peers.append(endpoint_facts(label, names, found, endpoint_seen(found, item.get("port"), None), peer=True))
         visits[label] = found
-        clocks[label] = believable(estimate_clock(found.facts.clock.samples, policy["clock_agreement_slack"]))
+        clocks[label] = believable(estimate_clock(found.facts.samples, policy["clock_agreement_slack"]))
     device_clock = best_estimate(clock_readings(visit, logins, policy))
     return Case(
         card=card,

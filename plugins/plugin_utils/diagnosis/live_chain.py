@@ -16,8 +16,6 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.clock
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.endpoints import EndpointFacts
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.network import Trust
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import (
-    as_list,
-    as_mapping,
     clean_text,
     clean_texts,
 )
@@ -79,14 +77,12 @@ def _held(case: Case) -> set[str | None] | None:
         store
         for answer in (case.logins.answers("trust_stores") if case.logins.visits else ())
         if answer.problem is None
-        for store in map(as_mapping, as_list(answer.data))
-        if store.get("readable") is True
+        for store in answer.data
+        if store.readable is True
     ]
     if not stores:
         return None
-    return {plain_fingerprint(value) for store in stores for value in as_list(store.get("fingerprints_sha256"))} - {
-        None
-    }
+    return {plain_fingerprint(value) for store in stores for value in store.fingerprints_sha256} - {None}
 
 
 def _device_store(case: Case, facts: EndpointFacts, status: Any) -> Iterator[Said]:
@@ -98,7 +94,7 @@ def _device_store(case: Case, facts: EndpointFacts, status: Any) -> Iterator[Sai
         if answer.problem is not None:
             yield Said("device_store_not_seen", DEVICE, facts.label)
             continue
-        verdict = judge_trust_store(case.card, as_list(answer.data), case.policy)
+        verdict = judge_trust_store(case.card, answer.data, case.policy)
         figures = {key: clean_texts(verdict.observed.get(key)) for key in ("stores", "without", "missing")}
         if verdict.reason == "hospital_root_missing":
             yield Said("device_lacks_root", DEVICE, facts.label, figures)

@@ -113,7 +113,7 @@ class Reading:
 def clock_readings(visit: Visit, logins: Logins, policy: Mapping[str, Any]) -> tuple[Reading, ...]:
     """The clock as each source saw it; sources that agree are one reading, the surer for it."""
     slack = policy["clock_agreement_slack"]
-    samples = visit.facts.clock.samples
+    samples = visit.facts.samples
     network = Reading(None, visit, estimate_clock(samples, slack), damaged=visit.facts.damaged_in("clock"))
     if not logins.visits:
         return (network,)

@@ -21,24 +21,13 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visit
     device_visit,
     newest,
 )
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.login import Subset
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.observed import Observation
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_mapping, clean_text
 
 LOGIN_SOURCES = ("gateway", "appliance")
 ACCESS_SOURCE = "access"
 
-#: Subset -> the shape of what it tells.
-_SHAPES: dict[str, type | tuple[type, ...]] = {
-    "clock": Mapping,
-    "time_zone": Mapping,
-    "ntp": Mapping,
-    "accounts": (list, tuple),
-    "listening": (list, tuple),
-    "tls_failures": Mapping,
-    "trust_stores": (list, tuple),
-    "certificate_files": (list, tuple),
-    "config_backup": Mapping,
-}
+_UNTOLD = Subset()
 _STATUS_REASONS = {
     "failed": "login_subset_failed",
     "not_permitted": "login_not_permitted",
@@ -83,16 +72,15 @@ class Logins:
 
 
 def _answer(source: str, visit: Visit, subset: str) -> Answer:
-    state = as_mapping(as_mapping(visit.facts.login.get("subsets")).get(subset))
-    data = visit.facts.login.get(subset)
-    status = state.get("status", "not_asked" if data is None else "ok")
-    if status == "ok" and isinstance(data, _SHAPES[subset]):
-        read = getattr(visit.facts, subset, data)
-        return Answer(source, visit.at, read, None, visit.facts.damaged_in(subset))
-    if visit.aborted and not state:
+    state = visit.facts.subsets.get(subset, _UNTOLD)
+    data, damaged = getattr(visit.facts, subset), visit.facts.damaged_in(subset)
+    status = state.status or ("ok" if data is not None or damaged else "not_asked")
+    if status == "ok" and data is not None:
+        return Answer(source, visit.at, data, None, damaged)
+    if visit.aborted and state == _UNTOLD:
         return Answer(source, visit.at, None, Verdict("visit_aborted", dict(visit.context), source=source))
-    reason = _STATUS_REASONS.get(status, "login_subset_failed") if isinstance(status, str) else "login_subset_failed"
-    observed = {"subset": subset, "detail": clean_text(state.get("detail") or "")}
+    reason = _STATUS_REASONS.get(status, "login_subset_failed")
+    observed = {"subset": subset, "detail": state.detail}
     return Answer(source, visit.at, None, Verdict(reason, observed, source=source))
 
 

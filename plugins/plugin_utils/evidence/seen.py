@@ -11,7 +11,6 @@ from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.evidence.visits import newest, unusable
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.observed import Observation
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.clean import as_mapping, clean_text
 
 #: Endpoint outcomes that the device itself gave. A refusal, a reset or silence may as well be a firewall's.
 _ANSWERED = frozenset({"tls", "not_tls", "starttls_refused", "starttls_unavailable"})
@@ -36,11 +35,11 @@ def _answered(visit: Observation) -> bool:
     if any(item.outcome in _ANSWERED for item in visit.endpoints) or "open" in states:
         return True
     # Of a device that serves nothing, refused connections are all that there is to see.
-    return bool(visit.clock.samples) or (not visit.endpoints and "closed" in states)
+    return bool(visit.samples) or (not visit.endpoints and "closed" in states)
 
 
 def firmware(counted: Sequence[Observation]) -> str | None:
     """The firmware's version, as the latest login that could read it tells it."""
-    told = [(item.at, as_mapping(item.login.get("system")).get("firmware")) for item in counted]
-    found = [(at, text) for at, text in told if at is not None and isinstance(text, str) and text.strip()]
-    return clean_text(max(found)[1].strip()) if found else None
+    told = [(item.at, item.system.firmware) for item in counted]
+    found = [(at, text) for at, text in told if at is not None and text is not None and text.strip()]
+    return max(found)[1].strip() if found else None

@@ -107,7 +107,11 @@ def from_login(subset: str, judge: Callable[[Subject, Answer], Verdict]) -> Call
 
 def from_access(subject: Subject, judge: Callable[[Visit], Verdict]) -> Verdict:
     """What `judge` makes of the access check; why there is none, where there is none."""
-    return subject.no_access if subject.access is None else replace(judge(subject.access), source=ACCESS_SOURCE)
+    return (
+        subject.no_access
+        if subject.access is None
+        else replace(judge(subject.access), source=ACCESS_SOURCE, damaged=subject.access.facts.damaged)
+    )
 
 
 def _own_facts(device: Mapping[str, Any], visit: Visit) -> tuple[EndpointFacts, ...]:

@@ -7,12 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.network import PATH, Certificate
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.shape import (
+    AS_SENT,
+    DAY,
     FLAG,
+    LAST_DAY,
     LONG_TEXT,
+    NUMBER,
+    PORT,
+    SHOWN,
     TEXT,
     Kind,
     Malformed,
@@ -21,6 +28,81 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.shape im
     read_part,
     told,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """Whether a subset could be told: ok | failed | not_permitted | not_supported | not_asked."""
+
+    status: str | None = told(SHOWN, needed=True)
+    detail: str = told(SHOWN, empty="")
+
+
+@dataclass(frozen=True, slots=True)
+class TimeZone:
+    """The device's time zone: "Europe/Paris", 3600."""
+
+    name: str | None = told(TEXT, needed=True, nullable=True)
+    utc_offset_seconds: float | None = told(NUMBER, needed=True, nullable=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account of the device; the name as it is compared with the list of those that may be there."""
+
+    name: str = told(AS_SENT, needed=True, empty="")
+    can_login: bool | None = told(FLAG, needed=True, nullable=True)
+    password: str | None = told(TEXT, needed=True)
+    expires_on: datetime | None = told(DAY, nullable=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """A port that the device itself says it offers."""
+
+    protocol: str | None = told(TEXT, needed=True)
+    address: str | None = told(TEXT, needed=True)
+    port: int | None = told(PORT, needed=True)
+    program: str | None = told(TEXT, nullable=True)
+
+
+@dataclass(frozen=True, slots=True)
+class TrustStore:
+    """A trust store, and the certificates in it; `ends_on` in the order of the fingerprints."""
+
+    kind: str | None = told(TEXT, needed=True)
+    path: str | None = told(TEXT, needed=True)
+    readable: bool | None = told(FLAG, needed=True)
+    fingerprints_sha256: tuple[str | None, ...] = told(many(TEXT), needed=True)
+    ends_on: tuple[datetime | None, ...] = told(many(LAST_DAY))
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigBackup:
+    """The newest backup of the configuration; when it was made as the device tells it."""
+
+    made_at: str | None = told(SHOWN, needed=True, nullable=True)
+    path: str | None = told(TEXT, nullable=True)
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """What runs on the device."""
+
+    firmware: str | None = told(TEXT, nullable=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One try of an access check: of a password (`account`), or of the administration (`who`)."""
+
+    service: str | None = told(SHOWN, needed=True)
+    port: str | None = told(SHOWN, needed=True)
+    path: str = told(TEXT, nullable=True, empty="")
+    account: str | None = told(SHOWN)
+    who: str | None = told(TEXT, key="as")
+    result: str | None = told(TEXT, needed=True)
+    detail: str = told(SHOWN, empty="")
 
 
 @dataclass(frozen=True, slots=True)

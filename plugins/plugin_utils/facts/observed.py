@@ -6,16 +6,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar
 
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.login import CERTIFICATE_FILES, CertificateFile
-from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.network import Clock, Endpoint
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.login import (
+    CERTIFICATE_FILES,
+    Account,
+    CertificateFile,
+    ConfigBackup,
+    Listening,
+    Subset,
+    System,
+    TimeZone,
+    TrustStore,
+    Try,
+)
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.network import Clock, Endpoint, Sample
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.shape import (
     AS_SENT,
     INSTANT,
     LONG_TEXT,
+    MAPPING,
     TEXT,
     WHOLE,
     Kind,
@@ -50,7 +62,6 @@ _ENDPOINTS = many(Kind(_endpoint, {"part": Endpoint}, Endpoint))
 class Observation:
     """What was seen of one device, when and from where. An empty one tells nothing.
 
-    login:   the parts that a login or an access check tells, as they came
     damaged: the places in it that could not be read, but for those within an endpoint
     """
 
@@ -73,8 +84,7 @@ class Observation:
         propertyNames={"pattern": "^[1-9][0-9]{0,4}$"},
         additionalProperties={"enum": ["open", "closed", "filtered"]},
     )
-    clock: Clock = told(part(Clock), needed=True)
-    certificate_files: tuple[CertificateFile, ...] = told(CERTIFICATE_FILES)
+    clock: Clock | None = told(part(Clock), needed=True, absent=True)
     died_after: str | None = told(
         TEXT,
         nullable=True,
@@ -83,7 +93,18 @@ class Observation:
     )
     died_port: int | None = told(WHOLE, nullable=True, minimum=1, maximum=65535)
     addresses_not_visited: tuple[str, ...] = told(texts())
-    login: Mapping[str, Any] = field(default_factory=dict)
+    subsets: Mapping[str, Subset] = told(by_name(part(Subset)))
+    time_zone: TimeZone | None = told(part(TimeZone), absent=True)
+    ntp: Mapping[str, Any] | None = told(MAPPING)
+    accounts: tuple[Account, ...] | None = told(many(part(Account)), absent=True)
+    listening: tuple[Listening, ...] | None = told(many(part(Listening)), absent=True)
+    tls_failures: Mapping[str, Any] | None = told(MAPPING)
+    trust_stores: tuple[TrustStore, ...] | None = told(many(part(TrustStore)), absent=True)
+    certificate_files: tuple[CertificateFile, ...] | None = told(CERTIFICATE_FILES, absent=True)
+    config_backup: ConfigBackup | None = told(part(ConfigBackup), absent=True)
+    system: System = told(part(System))
+    default_passwords: tuple[Try, ...] = told(many(part(Try)))
+    admin_interface: tuple[Try, ...] = told(many(part(Try)))
     damaged: tuple[str, ...] = ()
 
     not_read: ClassVar[Mapping[str, Any]] = {
@@ -99,8 +120,15 @@ class Observation:
         """When it was finished, else started."""
         return self.finished_at or self.started_at
 
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """The readings of the device's clock."""
+        return () if self.clock is None else self.clock.samples
+
     def damaged_in(self, *names: str) -> tuple[str, ...]:
         """The damaged places that lie in one of these parts ("clock", "endpoints")."""
+        if not self.damaged:
+            return ()
         return tuple(place for place in self.damaged if place.partition(".")[0].partition("[")[0] in names)
 
 
@@ -113,8 +141,7 @@ def read_observation(value: Mapping[str, Any] | Observation) -> Observation:
         return value
     damaged: list[str] = []
     observation = read_part(Observation, value, damaged)
-    login = {} if observation.source == "network" else value
-    return replace(observation, login=login, damaged=tuple(damaged)) if login or damaged else observation
+    return replace(observation, damaged=tuple(damaged)) if damaged else observation
 
 
 def read_observations(values: Iterable[Any]) -> list[Observation]:

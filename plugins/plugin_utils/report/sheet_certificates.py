@@ -71,7 +71,7 @@ def _chains(observation: Observation) -> Iterator[tuple[str, tuple[Seen, ...]]]:
     for seen in observation.endpoints:
         place = {"service": seen.service, "port": seen.port, "address": seen.address}
         yield place_label(ENDPOINT, place), seen.chain
-    for file in observation.certificate_files:
+    for file in observation.certificate_files or ():
         yield place_label(CLIENT if file.role == "client" else FILE, {"path": file.path}), file.chain
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.time_zone import judge_time_zone
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.login import TimeZone
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.values.instants import (
     NO_END,
     has_no_end,
@@ -78,7 +79,7 @@ def test_what_people_write_for_no_end(value: str, endless: bool) -> None:
 )
 @pytest.mark.parametrize("zone", ["Europe/Paris", "Pacific/Kiritimati", "Etc/GMT+12"])
 def test_a_device_whose_clock_stands_at_the_end_of_the_calendar_has_a_time_zone(clock: datetime, zone: str) -> None:
-    verdict = judge_time_zone({"time_zone": "Europe/Paris"}, {"name": zone}, clock)
+    verdict = judge_time_zone({"time_zone": "Europe/Paris"}, TimeZone(name=zone), clock)
     assert verdict.reason == ("time_zone_right" if zone == "Europe/Paris" else "time_zone_wrong")
 
 
