@@ -26,10 +26,6 @@ from bench.suite import Row, Run
 from bench.targets import of_audits, of_faults, of_scale, of_tools
 
 RUN = Path(__file__).with_name("run.py")
-#: Where the page says "wrong" of our own visit, and why.
-KNOWN_WRONG = {
-    "a limiter that says nothing": "silence outlasts the limiter, and the control is let in",
-}
 
 
 @pytest.fixture(scope="module")
@@ -200,8 +196,6 @@ def test_a_server_that_misleads_does_not_mislead_the_visit(case: Case) -> None:
         found = measure(case, "device_probe")
     except Unavailable as why:
         pytest.skip(str(why))
-    if case.name in KNOWN_WRONG:
-        pytest.xfail(KNOWN_WRONG[case.name])
     assert mark(case, found["answer"]) != "wrong", found
     assert found["connections"] <= 12
 

@@ -28,6 +28,7 @@ from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.suites imp
     TLS13_FIRST,
     TLS13_NAMES,
     WEAK,
+    cipher_name,
     key_of,
 )
 from ansible_collections.biomed.cert_hygiene.plugins.module_utils.tls.wire import (
@@ -47,6 +48,7 @@ MAX_HELLO = 255
 _FEWEST_SUITES = 8
 
 _EVERY_LEGACY = frozenset(LEGACY_ALL)
+_UNENCRYPTED = frozenset(suite for suite in WEAK if "_WITH_NULL_" in cipher_name(suite))
 
 _X25519 = 0x001D
 #: X25519, P-256, P-384, P-521.
@@ -167,6 +169,9 @@ def further_hellos(version: int, server_name: str | None = None) -> Iterator[byt
     if _room(version, name + extensions) < _FEWEST_SUITES:
         name = b""
     negotiated, fixed = (tuple(TLS13_NAMES), ()) if version == TLS13 else (TLS12_NEGOTIATED, TLS12_FIXED)
+    # A server that only signs, and does not encrypt, is the likeliest to know none of the first hello's suites.
+    negotiated = tuple(suite for suite in fixed if suite in _UNENCRYPTED) + negotiated
+    fixed = tuple(suite for suite in fixed if suite not in _UNENCRYPTED)
     while negotiated:
         room = _room(version, name + extensions)
         batch = (negotiated + fixed)[:room]

@@ -251,6 +251,12 @@ class TlsWalk(Asker):
         if highest == TLS13 and facts.evidence(TLS12) == "alert:70" and not self._thorough:
             for version in WALK_ORDER[2:]:
                 self._infer(TLS12, version)
+        lowest = facts.accepted()[-1]
+        said = [version for version in WALK_ORDER if version < lowest and facts.evidence(version) == "alert:70"]
+        if said and not self._thorough:
+            for version in WALK_ORDER:
+                if version < said[-1] and version not in facts.statuses:
+                    self._infer(said[-1], version)
         below = [version for version in WALK_ORDER if version < highest and self._is_open(version)]
         for at, version in enumerate(below):
             answer = await self._ask_version(version)
