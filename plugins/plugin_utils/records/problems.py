@@ -85,7 +85,8 @@ def sentence(name: str, language: str, values: Mapping[str, Any]) -> str:
 
 def _shown(key: str, value: Any, language: str) -> str:
     if key == "value":
-        text = clean_text(value)
+        # A few aliases of YAML make a list of a few lines a text without end.
+        text = type(value).__name__ if isinstance(value, (list, dict, set)) else clean_text(value)
         return f"«\u00a0{text}\u00a0»" if language == "fr" else repr(text)
     return ", ".join(map(clean_text, value)) if isinstance(value, (list, tuple)) else clean_text(value)
 

@@ -145,6 +145,16 @@ def test_a_row_that_csv_stumbles_over(name: str, bad: str) -> None:
     assert (problem.name, problem.line) == (name, 4)
 
 
+def test_aliases_that_stand_for_a_text_without_end_are_told_in_a_word() -> None:
+    lists = "".join(
+        f"- &{letter} [{', '.join([f'*{before}'] * 10)}]\n"
+        for before, letter in zip("abcdefghi", "bcdefghij", strict=True)
+    )
+    lines = "\n  ".join(f"{key}: {value}" for key, value in row(on="*j").items())
+    found, problems = load_attestation_file("a.yml", f"- &a [x]\n{lists}- {lines}\n")
+    assert list(found) == [] and "not 'list'" in str(problems[-1])
+
+
 def test_a_quotation_mark_inside_a_cell_is_a_letter() -> None:
     found, problems = load_attestation_file("a.csv", csv_text(ENGLISH, row(note='a screen of 5" only')))
     assert not problems and next(iter(found)).note == 'a screen of 5" only'
