@@ -222,7 +222,7 @@ def cut_off(gateway: Gateway, _hospital: Hospital) -> None:
 def alias_of_sudo(gateway: Gateway, _hospital: Hospital) -> None:
     """One more account, which an alias of sudo makes an administrator."""
     gateway.shell("useradd --create-home --shell /bin/bash maint; echo maint:maint | chpasswd")
-    rules = "User_Alias MAINTENANCE = maint, nobody\nMAINTENANCE ALL=(root) NOPASSWD: ALL\n"
+    rules = "User_Alias MAINTENANCE = maint, someone_else\nMAINTENANCE ALL=(root) NOPASSWD: ALL\n"
     gateway.write("/etc/sudoers.d/maintenance", rules, mode=0o440)
 
 
