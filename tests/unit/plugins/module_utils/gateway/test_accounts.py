@@ -13,6 +13,8 @@ from unit.gateway_host import NOW, facts, host
 
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.default_passwords import judge_empty_passwords
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.stale_accounts import judge_accounts
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.login import Account
+from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.observed import read_observation
 
 TODAY = datetime.fromtimestamp(NOW, timezone.utc)
 NAMES = ("anna", "bruno", "carla")
@@ -30,6 +32,11 @@ def told(
     found = facts(host({**BASE, **files}, commands, **options), "accounts")
     assert found["subsets"]["accounts"]["status"] == "ok"
     return {account["name"]: account for account in found["accounts"]}
+
+
+def read(accounts: list[dict[str, Any]]) -> tuple[Account, ...]:
+    """As the checks are given them."""
+    return read_observation({"source": "gateway", "accounts": accounts}).accounts or ()
 
 
 def administrators(files: dict[str, str | None], commands: Any = None) -> tuple[bool | None, ...]:
@@ -196,7 +203,7 @@ LOCKED = {
 def test_a_key_that_works_opens_a_locked_account(files: dict[str, str | None], root: Any, svc: Any) -> None:
     found = told({**LOCKED, **files})
     assert (found["root"]["can_login"], found["svc"]["can_login"]) == (root, svc)
-    reason = judge_accounts({"accounts": []}, list(found.values()), TODAY).reason
+    reason = judge_accounts({"accounts": []}, read(list(found.values())), TODAY).reason
     assert reason == (
         "unlisted_account"
         if True in (root, svc)
@@ -229,7 +236,7 @@ def test_passwords_where_they_are(passwd: str, shadow: str | None, state: str, c
     files: dict[str, str | None] = {"/etc/passwd": passwd, "/etc/shadow": shadow or ""}
     found = told(files)["svc"]
     assert (found["password"], found["can_login"]) == (state, can_login)
-    empty = judge_empty_passwords([found], TODAY)
+    empty = judge_empty_passwords(read([found]), TODAY)
     assert (empty is not None) == (state == "empty")
 
 
@@ -252,4 +259,4 @@ def test_accounts_of_a_directory_are_said_not_to_be_visible(files: dict[str, str
     assert ("not visible here" in found["subsets"]["accounts"]["detail"]) == bool(seen)
     listed = {"accounts": [{"name": name} for name in ("root", *NAMES)]}
     reason = "accounts_undetermined" if seen else "accounts_as_listed"
-    assert judge_accounts(listed, accounts, TODAY).reason == reason
+    assert judge_accounts(listed, read(accounts), TODAY).reason == reason
