@@ -18,9 +18,12 @@ from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.shape im
     NUMBER,
     TEXT,
     WHOLE,
+    Kind,
+    Malformed,
     by_name,
     many,
     part,
+    read_part,
     texts,
     told,
 )
@@ -114,8 +117,15 @@ class Certificate:
         }
 
 
+def _link(value: Any, damaged: list[str]) -> Certificate:
+    """A link of a path: one that does not say which certificate it is may be the one that ends first."""
+    if not isinstance(value, (dict, Mapping)) or value.get("fingerprint_sha256") is None:
+        raise Malformed
+    return read_part(Certificate, value, damaged)
+
+
 #: From the leaf to the anchor, each certificate with its role.
-PATH = many(part(Certificate))._replace(schema={"path": Certificate})
+PATH = many(Kind(_link, {"part": Certificate}, Certificate))._replace(schema={"path": Certificate})
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,10 @@ def _whole(value: Any, _damaged: list[str]) -> int:
 
 
 def _shown(value: Any, _damaged: list[str]) -> str:
-    return clean_text(value)
+    try:
+        return clean_text(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits has no text
+        raise Malformed from None
 
 
 def _mapping(value: Any, _damaged: list[str]) -> Mapping[str, Any]:
