@@ -19,7 +19,7 @@ _TURNS = (2, 3, 4)
 #: Versions that are asked for one after the other; a hello of one offers those below it too.
 _OLD = (TLS11, TLS10, SSLV3)
 #: A version that alone is cut must be cut so often: servers refuse all that is old in one way.
-_FEWEST_ALONE = 4
+_FEWEST_ALONE = 3
 #: A server spoke: by its hello, of the version, or of the name.
 _LET_IN = ("server_hello", "alert:70", "alert:112")
 

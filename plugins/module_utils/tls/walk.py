@@ -285,6 +285,8 @@ class TlsWalk(Asker):
                 await control()
                 await self._rest_once()
         elif (doubtful := self.doubtful()) is not None and doubtful != version and not self._quick:
+            if not self._fresh:
+                await self.rest()
             await self.repeat(doubtful)
 
     def _is_open(self, version: int) -> bool:
