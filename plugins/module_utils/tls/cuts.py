@@ -41,6 +41,11 @@ class Sent:
         """Whether a server spoke, and not something that cuts whatever comes."""
         return self.evidence in _LET_IN
 
+    @property
+    def kind(self) -> str:
+        """What came, whichever alert it was."""
+        return self.evidence.partition(":")[0]
+
 
 def wavers(diary: Sequence[Sent]) -> bool:
     """Whether the same hello was cut once, and let in once: what is cut here says nothing."""
@@ -52,13 +57,15 @@ def explained(version: int, diary: Sequence[Sent]) -> bool:
     """Whether the cuts of this version may come from something that cuts whatever is asked.
 
     Its own hellos speak for it; and where those of TLS 1.0, and up to it, were cut alike, and nothing new was cut,
-    all that were cut so. The alert 40 of SSLv3 is many stacks' own, and speaks for SSLv3 alone.
+    all that were cut so. (OpenSSL with an elliptic key says alert 80 to TLS 1.1, and 40 to TLS 1.0: alike.) The alert
+    40 of SSLv3 is many stacks' own, and speaks for SSLv3 alone.
     """
-    seen = {one.evidence for one in diary if TLS10 <= one.version <= max(version, TLS10)}
-    astray = any(one.version > TLS11 and not one.let_in for one in diary)
+    seen = {one.kind for one in diary if TLS10 <= one.version <= max(version, TLS10)}
+    # A new hello for the other kind of key is refused with alert 40.
+    astray = any(one.version > TLS11 and not one.let_in and one.evidence != "alert:40" for one in diary)
     alike = version in _OLD and len(seen) == 1 and not astray
-    group = [one.version for one in diary if alike and one.version in _OLD and one.evidence in seen]
-    asked = {version, *(old for old in group if old != SSLV3 or "alert:40" not in seen)}
+    group = [one for one in diary if alike and one.version in _OLD and one.kind in seen]
+    asked = {version, *(one.version for one in group if (one.version, one.evidence) != (SSLV3, "alert:40"))}
     cuts = [at for at, one in enumerate(diary) if one.version in asked and not one.let_in]
     let_in = [at for at, one in enumerate(diary) if one.let_in]
     by_turns = any(not {at % turn for at in cuts} & {at % turn for at in let_in} for turn in _TURNS)

@@ -19,9 +19,9 @@ def diary(text: str) -> list[Sent]:
     for word in text.split():
         rested = rested or word[0] == "|"
         version, how = word.strip("|")
-        evidence = {"+": "server_hello", "-": "alert:70", "!": "eof", "~": "alert:40"}[how]
+        evidence = {"+": "server_hello", "-": "alert:70", "!": "eof", "~": "alert:40", "?": "alert:80"}[how]
         found.append(Sent(version.encode(), VERSIONS[version], evidence, rested))
-        rested = rested and how in "!~"
+        rested = rested and how in "!~?"
     return found
 
 
@@ -36,6 +36,10 @@ def diary(text: str) -> list[Sent]:
         # SSLv3 has an alert of its own, as with OpenSSL 3.0.
         ("2+ 1! n+ |0! 1! 3~", TLS10, False),
         ("2+ 1! n+ |0! 1! 3~", SSLV3, False),
+        # OpenSSL with an elliptic key: the other kind of key is refused, and each old version with another alert.
+        ("2+ 2~ 1? n+ |0~ 1~ 1? 3~", TLS11, False),
+        ("2+ 2~ 1? n+ |0~ 1~ 1? 3~", TLS10, False),
+        ("2+ 2~ 1? n+ |0~ 1~ 1? 3~", SSLV3, False),
         # No rest: a limiter.
         ("2+ 1! n+ 0! 1! 3!", TLS11, True),
         # Every second; two of three; three of four.
