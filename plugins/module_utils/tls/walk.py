@@ -106,6 +106,7 @@ class TlsWalk(Asker):
                 await self._ask_elliptic()
             if not facts.unconfirmed:
                 await self._ask_clock_again()
+            await self._change_turns()
         return facts
 
     # -- the first ServerHello
@@ -275,19 +276,37 @@ class TlsWalk(Asker):
     async def _make_sure(self, version: int) -> None:
         """The whole handshake follows the first old hello that was cut, at once, as its control.
 
-        Then a rest: what a limiter cut before, it lets through now. Later, what was cut first is asked again between
+        It waits for the end of the walk where it would meet the node that answered first (`_change_turns`). Then a
+        rest: what a limiter cut before, it lets through now. Later, what was cut first is asked again between
         others, where turns of two or three may hit it alone.
         """
         facts = self.facts
         if self.control_at_once is not None:
             if version in facts.unconfirmed and facts.is_judged(version):
-                control, self.control_at_once = self.control_at_once, None
-                await control()
+                if not (self._rested or self._meets_the_first_node()):
+                    control, self.control_at_once = self.control_at_once, None
+                    await control()
                 await self._rest_once()
         elif (doubtful := self.doubtful()) is not None and doubtful != version and not self._quick:
             if not self._fresh:
                 await self.rest()
             await self.repeat(doubtful)
+
+    def _meets_the_first_node(self) -> bool:
+        """Whether the next connection falls to the node that answered first, where two answer by turns."""
+        first = next((at for at, one in enumerate(self.facts.diary) if one.let_in), 0)
+        return (len(self.facts.diary) - first) % 2 == 0
+
+    async def _change_turns(self) -> None:
+        """What was cut is asked once more where the control, still to come, would meet the node that answered first.
+
+        So of two nodes behind one address both are seen, with their chains.
+        """
+        facts = self.facts
+        cut = [version for version in WALK_ORDER if version in self._cuts and version in facts.unconfirmed]
+        judged = [version for version in cut if facts.is_judged(version)]
+        if judged and self.control_at_once is not None and self._meets_the_first_node():
+            await self.repeat(judged[0])
 
     def _is_open(self, version: int) -> bool:
         """Whether a version was not asked yet, or not with every suite, or cut before the first ServerHello."""

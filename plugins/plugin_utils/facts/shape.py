@@ -228,6 +228,7 @@ def told(
     """
     metadata = {"kind": kind, "needed": needed, "key": key, "schema": schema}
     default = None if absent else kind.empty() if empty is None else empty
+    # pylint: disable=invalid-field-call
     if isinstance(default, dict):
         return dataclasses.field(default_factory=dict, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)  # frozen: all may share it

@@ -39,7 +39,7 @@ MODERN, OLD = ("TLSv1.2", "TLSv1.3"), ("TLSv1.2",)
 
 
 def tls(credentials: Credentials, *versions: str, gate: Callable[[bytes], bytes | None] | None = None) -> Tls:
-    return Tls(server_context(credentials(), versions or ("TLSv1.2",)), gate=gate)
+    return Tls(server_context(credentials(), versions or ("TLSv1.2",)), web_page(), gate=gate)
 
 
 def gated(tls: Serve, refuses: Callable[[bytes], bool], how: bytes | None) -> Serve:

@@ -25,6 +25,7 @@ from servers.device import (
     hello_version,
     record,
     records,
+    replies,
     resets,
     server_context,
     silent,
@@ -269,11 +270,33 @@ def test_a_certificate_for_one_version_alone_is_seen(credentials: Credentials, s
     assert [one["shown_to"]["version"] for one in seen["further_chains"]] == ["TLSv1.3"]
 
 
-def test_every_other_node_shows_another_certificate(credentials: Credentials) -> None:
-    nodes = [Tls(server_context(credentials(kind), MODERN)) for kind in ("rsa", "p384")]
-    with Device(lambda link: nodes[link.number % 2](link)) as device:
-        seen = probe(device.port, "tls", [pki.NAME])
-    assert len(leaf(seen)) == 2
+@pytest.mark.parametrize("kinds", [("rsa", "p384"), ("p384", "rsa")], ids="-".join)
+@pytest.mark.parametrize("versions", [MODERN, ("TLSv1.2",)], ids="-".join)
+@pytest.mark.parametrize("service", ["tls", "https", "dicom"])
+@pytest.mark.parametrize("old", [{}, {0x0302: 80, 0x0301: 80, 0x0300: 40}, {0x0302: 80, 0x0301: 40, 0x0300: 40}, None])
+def test_every_other_node_shows_another_certificate(
+    credentials: Credentials,
+    kinds: tuple[str, ...],
+    versions: tuple[str, ...],
+    service: str,
+    old: dict[int, int] | None,
+) -> None:
+    """Also where old hellos are refused with alerts that may be a limiter's, or cut (None)."""
+    nodes = [Tls(server_context(credentials(kind), versions), web_page()) for kind in kinds]
+
+    def serve(link: Link) -> None:
+        version = hello_version(link.sock.recv(65536, 2))
+        if version < 0x0303 and old is None:
+            hangs_up(link)
+        elif old is not None and version in old:
+            replies(alert(old[version]))(link)
+        else:
+            nodes[link.number % 2](link)
+
+    with Device(serve) as device:
+        seen = probe(device.port, service, [pki.NAME])
+        assert device.connections <= 9
+    assert len(leaf(seen)) == 2 and statuses(seen) == exactly(*versions)
 
 
 def test_the_chain_is_kept_where_the_handshake_fails_after_it(tmp_path: Path, credentials: Credentials) -> None:
