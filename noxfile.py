@@ -253,8 +253,8 @@ def pytest(session: nox.Session, *arguments: str, venv: Path = VENV, workers: in
 
 @session("test", "unit", needs="packages")
 def unit(session: nox.Session) -> None:
-    """Unit tests with the newest ansible-core that this Python runs."""
-    pytest(session, "tests/unit")
+    """Unit tests with the newest ansible-core that this Python runs. They wait more than they reckon."""
+    pytest(session, "tests/unit", workers=4)
 
 
 @session("test", "integration", needs="packages")
@@ -298,7 +298,7 @@ def unit_other(session: nox.Session) -> None:
     left_out = [f"--ignore-glob=*/{name}" for name in ("diagnosis/test_ratios.py", "tools/test_noxfile.py")]
     pages = "assess/test_table.py::test_a_check_is_added_by_following_contributing"
     left_out.append(f"--deselect=tests/unit/plugins/plugin_utils/{pages}")
-    pytest(session, "tests/unit", *left_out, venv=venv)
+    pytest(session, "tests/unit", *left_out, venv=venv, workers=4)
 
 
 @session("more", "integration", needs="packages_all")
