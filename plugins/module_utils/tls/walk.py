@@ -306,6 +306,8 @@ class TlsWalk(Asker):
         cut = [version for version in WALK_ORDER if version in self._cuts and version in facts.unconfirmed]
         judged = [version for version in cut if facts.is_judged(version)]
         if judged and self.control_at_once is not None and self._meets_the_first_node():
+            if not self._fresh:
+                await self.rest()
             await self.repeat(judged[0])
 
     def _is_open(self, version: int) -> bool:
