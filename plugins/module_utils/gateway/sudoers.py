@@ -18,6 +18,8 @@ from typing import Optional
 #: With these, sudo asks for the password of root, or of whom one becomes, not for one's own.
 _ROOTS_PASSWORD = ("targetpw", "rootpw", "runaspw")
 _MAX_FILES = 200
+#: Characters of all of them: a hospital's rules are far shorter, and files may include each other.
+_MAX_TEXT = 500_000
 _MAX_DEPTH = 20
 _WORD = re.compile(r'[!%+]*"[^"]*"|,|=|(?:\\.|[^\s,="])+')
 _TAG = re.compile(r"\s*(?:(NOPASSWD|[A-Z]+)\s*:(?!=)|[A-Z]+=\S+\s)")
@@ -127,7 +129,7 @@ def _names(text: str) -> list[str]:
 def read_sudoers(main: str, read: Callable[[str], str | None], names: Callable[[str], Iterable[str]]) -> Sudoers:
     """The rules of a sudoers file and of those that it includes. names: the files of a folder's pattern."""
     found = Sudoers()
-    _read(found, main, read, names, [0])
+    _read(found, main, read, names, [0, 0])
     return found
 
 
@@ -139,10 +141,11 @@ def _read(
     count: list[int],
 ) -> None:
     count[0] += 1
-    text = read(path) if count[0] <= _MAX_FILES else None
+    text = read(path) if count[0] <= _MAX_FILES and count[1] <= _MAX_TEXT else None
     if text is None:
         found.unclear = found.unclear or count[0] > 1
         return
+    count[1] += len(text)
     for line in re.sub(r"\\\r?\n", " ", text).splitlines():
         # "#1001" is somebody's number, "#include" a directive; all else behind "#" is a comment.
         told = re.sub(r"""(^|[\s,])#(?!\d|include(dir)?\s).*""", r"\1", line).strip()

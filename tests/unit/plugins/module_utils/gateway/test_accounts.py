@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from unit.gateway_host import NOW, facts, host
 
+from ansible_collections.biomed.cert_hygiene.plugins.module_utils.gateway.sudoers import read_sudoers
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.default_passwords import judge_empty_passwords
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.checks.stale_accounts import judge_accounts
 from ansible_collections.biomed.cert_hygiene.plugins.plugin_utils.facts.login import Account
@@ -99,6 +100,20 @@ def test_a_file_that_sudo_includes(line: str) -> None:
     files = {"/etc/sudoers": f"{line}\n@includedir /etc/sudoers.d\n", "/etc/sudoers.site": "bruno ALL=(ALL) ALL\n"}
     folder = {"/etc/sudoers.d/carla": "carla ALL=(ALL) ALL\n", "/etc/sudoers.d/old.bak": "anna ALL=(ALL) ALL\n"}
     assert administrators({**files, **folder}) == (None, True, True)
+
+
+@pytest.mark.parametrize("length", [100, 200_000])
+def test_files_that_include_each_other_are_read_up_to_a_bound(length: int) -> None:
+    """200 times 131 kB once took seconds; what was not read is unclear, and may let anybody do anything."""
+    read: list[int] = []
+    text = "@include /etc/sudoers\n" + "# remark\n" * (length // 9)
+
+    def reading(_path: str) -> str:
+        read.append(len(text))
+        return text
+
+    assert read_sudoers("/etc/sudoers", reading, lambda _pattern: ()).unclear
+    assert len(read) <= 200 and sum(read) <= 700_000 + length
 
 
 @pytest.mark.parametrize(
